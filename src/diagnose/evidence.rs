@@ -1,0 +1,20 @@
+//! What is known about an engine's end.
+
+use crate::diagnose::class::Phase;
+
+/// Everything that a diagnosis may use. Fields that nobody knows are `None`, never guessed.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// The engine's log, or what is left of it: any length, any age of vLLM, any decoration.
+    pub log: &'a str,
+    pub exit_code: Option<i64>,
+    /// Docker's `State.OOMKilled`.
+    pub oom_killed: Option<bool>,
+    /// The runtime's own words when it could not start the engine.
+    pub runtime_error: Option<&'a str>,
+    /// Where the observer knows that the engine was; `None` lets the log decide.
+    pub phase: Option<Phase>,
+    /// Flags that the experiment varies for this cell, by long name: an argument error about
+    /// one of them is the cell's own making, about any other the profile's.
+    pub varied_flags: &'a [&'a str],
+}

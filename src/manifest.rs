@@ -1,0 +1,76 @@
+//! What a run is: everything that is needed to repeat it and to read its results. Written as
+//! `run.json` before the first start and never changed afterwards.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::RunId;
+use crate::matrix::cell::Cell;
+use crate::outcome::{RuntimeFacts, Settled};
+use crate::spec::experiment::Experiment;
+
+/// `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the results format.
+    pub format: u32,
+    pub gridrun: String,
+    pub run: RunId,
+    pub started_at: jiff::Timestamp,
+    /// The experiment with its profile, as checked.
+    pub experiment: Experiment,
+    /// In the order of the file.
+    pub cells: Vec<Cell>,
+    /// Nodes in the order in which they run.
+    pub node_order: Vec<String>,
+    /// The files as they were read; copies lie beside `run.json`.
+    pub sources: Vec<SourceCopy>,
+    pub runtime: RuntimeFacts,
+    pub host: HostFacts,
+}
+
+impl Manifest {
+    pub const FORMAT: u32 = 1;
+}
+
+/// One of the user's files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceCopy {
+    pub path: String,
+    pub sha256: String,
+    /// Name of the copy in the run directory.
+    pub copy: String,
+}
+
+/// The machine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostFacts {
+    pub hostname: String,
+    pub os: String,
+    pub kernel: String,
+    pub cpu: Option<String>,
+    pub n_cpus: usize,
+    pub memory_bytes: Option<u64>,
+    /// Name and driver of each GPU; empty where none can be seen.
+    pub gpus: Vec<String>,
+}
+
+/// A run as its stored data tell it: all that a report is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRecord {
+    pub manifest: Manifest,
+    /// In the order in which they settled.
+    pub settled: Vec<Settled>,
+    pub ending: RunEnding,
+}
+
+/// How far a run came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ending", rename_all = "kebab-case")]
+pub enum RunEnding {
+    /// Every planned attempt settled.
+    Complete { at: jiff::Timestamp },
+    /// It stopped before; `resume` goes on from here.
+    Stopped { at: jiff::Timestamp, because: String },
+    /// Nothing says how it ended: it runs, or was killed.
+    Open,
+}

@@ -1,0 +1,8 @@
+//! Measurements as data: raw requests, prompts, metrics and their summaries. Nothing here sends a
+//! request or reads a clock.
+
+pub mod metric;
+pub mod node;
+pub mod prompt;
+pub mod request;
+pub mod summary;

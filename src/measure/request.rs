@@ -1,0 +1,126 @@
+//! One HTTP exchange with an engine: raw instants and token counts. Everything else is
+//! derived from them.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request is no measurement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum RequestFailure {
+    /// No connection, or it broke before the response began.
+    Connect { detail: String },
+    /// Not a 2xx.
+    Status { status: u16, body: String },
+    /// An error event inside a 200.
+    ErrorEvent { message: String },
+    /// The stream ended without a `finish_reason`.
+    Cut { detail: String },
+    /// Nothing arrived within the request's time.
+    Stalled { after_ms: u64 },
+    /// Bytes that are not what an OpenAI-compatible stream holds.
+    Garbled { detail: String },
+    /// The answer ended in another way than the workload needs (other token count, no usage).
+    Unexpected { detail: String },
+}
+
+/// Instants of one request, in nanoseconds since the attempt's monotonic origin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Instants {
+    /// When it should be sent (open loop) or was handed to the client (closed loop).
+    pub due: u64,
+    /// When the client began to write it.
+    pub sent: u64,
+    /// First delta with content, reasoning or a tool call.
+    pub first_token: Option<u64>,
+    /// Last such delta.
+    pub last_token: Option<u64>,
+    /// Last byte.
+    pub end: u64,
+    /// Every such delta, in order; empty when not kept.
+    pub tokens: Vec<u64>,
+}
+
+/// Token counts as the server's `usage` gives them; never counted from events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub prompt: u64,
+    pub output: u64,
+    /// `prompt_tokens_details.cached_tokens`; `None` when the engine does not say.
+    pub cached: Option<u64>,
+}
+
+/// Differences of the engine's prefix cache counters around one request, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheCounters {
+    pub queries: u64,
+    pub hits: u64,
+}
+
+/// What a request is for inside its workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RequestRole {
+    /// Not measured.
+    WarmUp,
+    /// A prompt's first request.
+    First,
+    /// The same prompt again.
+    Repeat,
+}
+
+/// What the engine's counters say of a request's prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "proof", rename_all = "kebab-case")]
+pub enum CacheProof {
+    Hit { cached: u64, eligible: u64 },
+    Miss { cached: u64 },
+    /// Neither: the sample is kept out of hits and misses.
+    Unproved { because: String },
+}
+
+/// One request as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    pub node: String,
+    /// Position within the node, from 0.
+    pub index: u32,
+    pub role: RequestRole,
+    /// Which prompt of the prompt book.
+    pub prompt: u32,
+    pub instants: Instants,
+    pub usage: Option<Usage>,
+    pub counters: Option<CacheCounters>,
+    pub finish_reason: Option<String>,
+    pub failure: Option<RequestFailure>,
+    pub proof: Option<CacheProof>,
+}
+
+impl Request {
+    /// Due to first token, in milliseconds; `None` for a failed request.
+    pub fn ttft_ms(&self) -> Option<f64> {
+        if self.failure.is_some() {
+            return None;
+        }
+        self.instants.first_token.map(|first| nanos_to_ms(first.saturating_sub(self.instants.due)))
+    }
+
+    /// Due to last byte, in milliseconds; `None` for a failed request.
+    pub fn e2e_ms(&self) -> Option<f64> {
+        self.failure.is_none().then(|| nanos_to_ms(self.instants.end.saturating_sub(self.instants.due)))
+    }
+
+    /// (output tokens - 1) / (last token - first token), per second; `None` for a failed
+    /// request and for fewer than two tokens.
+    pub fn tokens_per_second(&self) -> Option<f64> {
+        if self.failure.is_some() {
+            return None;
+        }
+        let output = self.usage?.output;
+        let span = self.instants.last_token?.checked_sub(self.instants.first_token?)?;
+        (output >= 2 && span > 0).then(|| (output - 1) as f64 / (span as f64 / 1e9))
+    }
+}
+
+fn nanos_to_ms(nanos: u64) -> f64 {
+    nanos as f64 / 1e6
+}

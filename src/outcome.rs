@@ -1,0 +1,104 @@
+//! How an attempt ends, and how a cell stands.
+//!
+//! Only [`Measured`] holds numbers. Why something died is `diagnose`'s to say; what that means
+//! for the attempt is read off [`FailureClass::consequence`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::attest::Attestation;
+use crate::diagnose::Failure;
+use crate::id::AttemptId;
+use crate::measure::node::NodeReport;
+
+/// How one start of an engine ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The engine served and at least one node was measured.
+    Measured(Measured),
+    /// The engine died of its own configuration: a finding.
+    Infeasible(Failure),
+    /// The machine's, the profile's or our fault; says nothing about the cell.
+    Failed(Failure),
+    /// The user stopped the run.
+    Cancelled,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Start of the container or process to ready, in milliseconds.
+    pub ready_after_ms: f64,
+    /// In the order in which they ran.
+    pub nodes: Vec<NodeReport>,
+    pub attestation: Vec<Attestation>,
+    pub engine: EngineFacts,
+}
+
+/// What a ready engine says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EngineFacts {
+    pub version: Option<String>,
+    /// As `/v1/models` lists it.
+    pub max_model_len: Option<u64>,
+    /// Tokens that fit into the KV cache.
+    pub kv_cache_tokens: Option<u64>,
+    /// Tokens of one cache block: prefix hits come in multiples of it.
+    pub block_size: Option<u64>,
+    /// Warnings of the start, each once.
+    pub warnings: Vec<String>,
+}
+
+/// What is known of the machine and the runtime; part of how a run was measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RuntimeFacts {
+    /// `docker 20.10.24, API 1.41` or `process`.
+    pub runtime: String,
+    /// `repository@sha256:..` or the image's id when it has no digest.
+    pub image_digest: Option<String>,
+    /// True when no real model answers.
+    pub stand_in: bool,
+    /// What a reader must know of the measured path (`bridge network: a port proxy is in the path`).
+    pub notes: Vec<String>,
+}
+
+/// How an engine ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EndState {
+    /// True when it had ended before it was asked to stop.
+    pub by_itself: bool,
+    pub exit_code: Option<i64>,
+    pub oom_killed: Option<bool>,
+    /// The runtime's own words about the end.
+    pub error: Option<String>,
+    /// Highest memory use seen, in bytes, where the runtime knows it.
+    pub peak_memory: Option<u64>,
+}
+
+/// One settled attempt: what the journal keeps of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settled {
+    pub attempt: AttemptId,
+    pub cell_name: String,
+    /// Which randomised block it belongs to, from 1.
+    pub block: u32,
+    pub started_at: jiff::Timestamp,
+    pub took_ms: f64,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// `None` when no engine was started.
+    pub end: Option<EndState>,
+}
+
+/// How a cell stands after the attempts so far.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "standing", rename_all = "kebab-case")]
+pub enum Standing {
+    /// Lived, passed every gate, and has all objectives.
+    Ranked,
+    /// Lived and missed a gate.
+    Rejected { gates: Vec<String> },
+    /// At least one attempt died of its own making.
+    Infeasible { died: u32, of: u32 },
+    /// Nothing valid was measured yet, and nothing died of its own making.
+    Undecided { because: String },
+}

@@ -1,0 +1,215 @@
+//! What the runner needs of the outside world, as traits. The edges (`runtime`, `load`, `gpu`,
+//! `store`) implement them; tests implement them with fakes.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::id::{AttemptId, RunId};
+use crate::measure::node::NodeRecord;
+use crate::measure::prompt::PromptBook;
+use crate::outcome::{EndState, EngineFacts, RuntimeFacts};
+use crate::spec::experiment::Workload;
+
+// ---------------------------------------------------------------- runtime
+
+/// Starts and stops engines.
+pub trait Runtime: Send + Sync {
+    type Engine: Engine;
+
+    /// Proves, before the first start, that starts can succeed: daemon reachable, image found
+    /// or pulled, volumes and GPUs there. Finds nothing wrong with any cell.
+    fn prepare(&self) -> impl Future<Output = Result<RuntimeFacts, RuntimeError>> + Send;
+
+    /// Starts an engine. Its log goes to `launch.log_path` from the first byte.
+    fn start(&self, launch: &Launch) -> impl Future<Output = Result<Self::Engine, RuntimeError>> + Send;
+
+    /// Removes what dead runs (and earlier attempts of this one) left on this host; says what.
+    fn sweep(&self) -> impl Future<Output = Result<Vec<String>, RuntimeError>> + Send;
+
+    /// Is the runtime there at all?
+    fn reachable(&self) -> impl Future<Output = bool> + Send;
+}
+
+/// A started engine. It must be stopped by [`Engine::stop`]; dropping it only warns.
+pub trait Engine: Send {
+    /// `http://127.0.0.1:PORT`.
+    fn base_url(&self) -> &str;
+
+    /// Container or process id, for messages.
+    fn reference(&self) -> &str;
+
+    /// Returns when the engine has ended by itself. May be dropped and called again.
+    fn exited(&mut self) -> impl Future<Output = Result<(), RuntimeError>> + Send;
+
+    /// The log so far (its beginning and its end, if it is huge), secrets replaced.
+    fn log(&self) -> String;
+
+    /// Stops it if it still runs, collects how it ended, removes every trace of it.
+    fn stop(self, how: StopMode) -> impl Future<Output = Result<EndState, RuntimeError>> + Send;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopMode {
+    /// SIGTERM, then SIGKILL after the time given.
+    Gracefully(Duration),
+    Kill,
+}
+
+/// What one start of an engine needs.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    pub run: RunId,
+    pub attempt: AttemptId,
+    pub cell_name: String,
+    /// Arguments of `vllm serve` after the model, without host, port and key.
+    pub args: Vec<String>,
+    /// Varied environment variables; the runtime adds the profile's own.
+    pub env: Vec<(String, String)>,
+    /// Memory limit in bytes: the cell's, else the profile's.
+    pub memory: Option<u64>,
+    /// Throw-away key of this attempt, handed over as `VLLM_API_KEY`.
+    pub api_key: String,
+    pub log_path: PathBuf,
+}
+
+/// The runtime failed; never a cell's fault by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The daemon is not there, or the connection to it broke: wait for it, then go on.
+    #[error("{what}")]
+    Unreachable {
+        what: String,
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// Known before the first start; nothing was started. `hint` says what to do.
+    #[error("{what}; {hint}")]
+    NotPrepared { what: String, hint: String },
+    /// The daemon answered that it will not start this engine, in its own words.
+    #[error("the engine could not be started: {words}")]
+    Refused { words: String },
+    /// Anything else that failed on this host (disk, processes).
+    #[error("{what}")]
+    Host {
+        what: String,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+// ---------------------------------------------------------------- load
+
+/// Talks HTTP to engines.
+pub trait Load: Send + Sync {
+    /// One look whether the engine serves: `/health`, `/v1/models` names the model, a one-token
+    /// completion comes back.
+    fn probe(&self, target: &Target) -> impl Future<Output = Probe> + Send;
+
+    /// What a ready engine says of itself.
+    fn facts(&self, server: &ReadyServer) -> impl Future<Output = Result<Observed, LoadError>> + Send;
+
+    /// Cuts the prompts of all nodes to their exact lengths by the engine's `/tokenize`.
+    fn compose(
+        &self,
+        server: &ReadyServer,
+        workloads: &[Workload],
+        seed: u64,
+    ) -> impl Future<Output = Result<PromptBook, LoadError>> + Send;
+
+    /// Runs one workload node. Failed requests are in the record; it ends early when the engine
+    /// stops answering.
+    fn run(
+        &self,
+        server: &ReadyServer,
+        workload: &Workload,
+        book: &PromptBook,
+    ) -> impl Future<Output = NodeRecord> + Send;
+}
+
+/// Where an engine answers.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub base_url: String,
+    /// As `/v1/models` must list it.
+    pub model: String,
+    pub api_key: String,
+}
+
+/// What one look at an engine found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// Nothing answers yet, or `/health` is not green.
+    NotYet { because: String },
+    /// `/health` is green, yet models or completion are wrong.
+    HealthyOnly { because: String },
+    Ready,
+}
+
+/// An engine that was proved to serve. Only `runner::ready` makes one.
+#[derive(Debug, Clone)]
+pub struct ReadyServer {
+    target: Target,
+    facts: EngineFacts,
+}
+
+impl ReadyServer {
+    pub(in crate::runner) fn new(target: Target) -> Self {
+        Self { target, facts: EngineFacts::default() }
+    }
+
+    pub(in crate::runner) fn with_facts(mut self, facts: EngineFacts) -> Self {
+        self.facts = facts;
+        self
+    }
+
+    /// For the tests of the edges, which have no runner.
+    #[cfg(test)]
+    pub(crate) fn for_test(target: Target, facts: EngineFacts) -> Self {
+        Self { target, facts }
+    }
+
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Block size and the like; known once the engine was asked.
+    pub fn facts(&self) -> &EngineFacts {
+        &self.facts
+    }
+}
+
+/// What was read from a ready engine over HTTP.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Observed {
+    pub facts: EngineFacts,
+    /// `/metrics`, whole.
+    pub metrics_text: String,
+}
+
+/// Talking to a ready engine failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct LoadError {
+    pub what: String,
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+// ---------------------------------------------------------------- gpu
+
+/// Watches the GPUs.
+pub trait Gpu: Send + Sync {
+    /// Names and driver of the GPUs; empty where none can be seen.
+    fn describe(&self) -> Vec<String>;
+
+    /// Bytes in use on each GPU now; `None` where nobody can know.
+    fn memory_used(&self) -> Option<Vec<u64>>;
+}
+
+// ---------------------------------------------------------------- clock
+
+/// The wall clock; durations come from tokio's monotonic one.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> jiff::Timestamp;
+}

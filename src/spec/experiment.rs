@@ -1,0 +1,223 @@
+//! The experiment as the rest of gridrun knows it: what a checked experiment file says, with
+//! every name resolved and every value typed.
+//!
+//! How the text becomes this is `spec::read`'s business; which cells follow from it is
+//! `matrix`'s.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::metric::{MetricRef, WorkloadKind};
+use crate::spec::diagnostic::Span;
+use crate::spec::flag::{FlagValue, Knob};
+use crate::spec::profile::Profile;
+
+/// Everything that the experiment file and its profile say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Experiment {
+    /// The file's name without its ending: names the folder under `results/`.
+    pub name: String,
+    pub profile: Profile,
+    /// In file order; the product of all of them is the matrix.
+    pub axes: Vec<Axis>,
+    /// In file order; later ones see what earlier ones set.
+    pub whens: Vec<When>,
+    pub named_cells: Vec<NamedCell>,
+    pub excludes: Vec<Exclude>,
+    pub workloads: Vec<Workload>,
+    pub gates: Vec<Gate>,
+    pub objectives: Vec<Objective>,
+    pub use_cases: Vec<UseCase>,
+    pub run: RunSettings,
+}
+
+/// One varied flag or variable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Axis {
+    pub knob: Knob,
+    pub values: Vec<FlagValue>,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+/// `where`: every term holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    pub terms: Vec<Term>,
+}
+
+/// One knob of a `where`, and the values of which it must have one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Term {
+    pub knob: Knob,
+    pub any_of: Vec<FlagValue>,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+/// `set`: knobs and the values they are given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Assignment {
+    pub values: Vec<Assigned>,
+}
+
+/// One knob of a `set`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Assigned {
+    pub knob: Knob,
+    pub value: FlagValue,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+/// `[[when]]`: flags that follow from others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct When {
+    pub condition: Condition,
+    pub set: Assignment,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+/// `[[cell]]`: a name for a cell of the matrix, or a cell outside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NamedCell {
+    pub name: String,
+    pub set: Assignment,
+    /// Another memory limit than the profile's for this cell's container, in bytes.
+    pub memory: Option<u64>,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+/// `[[exclude]]`: cells of the matrix that are not wanted, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exclude {
+    pub condition: Condition,
+    pub reason: Option<String>,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+/// `[[workload]]`: one node of the DAG.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Workload {
+    pub name: String,
+    /// Names of the nodes that come before, as the file lists them.
+    pub after: Vec<Predecessor>,
+    pub spec: WorkloadSpec,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+/// A node that must have ended before another starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Predecessor {
+    pub node: String,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+impl Workload {
+    pub fn kind(&self) -> WorkloadKind {
+        match self.spec {
+            WorkloadSpec::KvCache(_) => WorkloadKind::KvCache,
+        }
+    }
+}
+
+/// The settings of a workload, by kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum WorkloadSpec {
+    KvCache(KvCacheSpec),
+}
+
+/// `kind = "kv-cache"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KvCacheSpec {
+    /// Pairs of a first and a repeated request, each pair with a prompt of its own. Default 5.
+    pub iterations: u32,
+    /// Length of each prompt in tokens, as the engine's tokenizer counts the rendered chat.
+    /// Default 1200.
+    pub prompt_tokens: u32,
+    /// Tokens that each request generates. Default 16.
+    pub max_tokens: u32,
+}
+
+/// A comparison of a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Comparison {
+    #[serde(rename = "<")]
+    Less,
+    #[serde(rename = "<=")]
+    LessOrEqual,
+    #[serde(rename = ">")]
+    Greater,
+    #[serde(rename = ">=")]
+    GreaterOrEqual,
+}
+
+/// `[[gate]]`: a condition on a node's result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    /// As the file writes it.
+    pub text: String,
+    pub metric: MetricRef,
+    pub comparison: Comparison,
+    /// In the metric's unit.
+    pub bound: f64,
+    /// What a miss does inside the attempt.
+    pub on_miss: OnMiss,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+/// What follows inside an attempt when a gate is missed; the cell is rejected either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnMiss {
+    Continue,
+    SkipDescendants,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Goal {
+    Min,
+    Max,
+}
+
+/// `[[objective]]`: what to optimise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Objective {
+    pub metric: MetricRef,
+    pub goal: Goal,
+    /// As written, > 0; weights are scaled to sum to 1 where they are used.
+    pub weight: f64,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+/// `[[use-case]]`: a ranking of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UseCase {
+    pub name: String,
+    pub objectives: Vec<Objective>,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+/// `[run]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// Engine starts per cell, in randomised blocks. Default 1.
+    pub repeats: u32,
+    /// Shuffles the blocks and makes the prompts. Default 1.
+    pub seed: u64,
+    /// Differences below this fraction are the same to the user. Default 0.02.
+    pub equivalence: f64,
+    /// The run starts no further attempt after this long. Default none.
+    pub deadline: Option<Duration>,
+}

@@ -1,0 +1,7 @@
+//! The files that people write: read into a spanned tree, walked against one table of keys, and
+//! turned into types that cannot be wrong.
+
+pub mod diagnostic;
+pub mod experiment;
+pub mod flag;
+pub mod profile;

@@ -1,0 +1,140 @@
+//! The profile as the rest of gridrun knows it: what does not vary in an experiment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::diagnostic::Span;
+use crate::spec::flag::{FlagName, FlagValue};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The file's name without its ending.
+    pub name: String,
+    pub engine: EngineProfile,
+    /// `[stand-in]`: what a rehearsal must know; `None` where the file has no such section.
+    pub stand_in: Option<StandInProfile>,
+}
+
+/// `[engine]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EngineProfile {
+    pub runtime: RuntimeChoice,
+    /// Required for the docker runtime.
+    pub image: Option<String>,
+    /// What `vllm serve` is given: a hub name or a path inside the container.
+    pub model: String,
+    pub gpus: Gpus,
+    /// Size of /dev/shm, in bytes; with `ipc_host` the host's is used instead.
+    pub shm: Option<u64>,
+    pub ipc_host: bool,
+    /// Memory limit of the container, in bytes; swap is set equal, so that there is none.
+    pub memory: Option<u64>,
+    /// `nofile` and `memlock` and the like: name, soft, hard.
+    pub ulimits: Vec<Ulimit>,
+    pub network: Network,
+    pub volumes: Vec<Volume>,
+    pub flags: Vec<BaseFlag>,
+    pub env: Vec<(String, EnvSource)>,
+    /// How long a start may take until the engine is ready. Default 20 minutes.
+    pub ready_timeout: Duration,
+    /// How long a stop may take until the engine is killed. Default 30 s.
+    pub stop_timeout: Duration,
+    /// How long one request may take. Default 10 minutes.
+    pub request_timeout: Duration,
+}
+
+/// One of `[engine.flags]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaseFlag {
+    pub name: FlagName,
+    pub value: FlagValue,
+    #[serde(skip)]
+    pub at: Span,
+}
+
+/// What starts the engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuntimeChoice {
+    /// A container on the Docker Engine.
+    Docker,
+    /// gridrun's own stand-in engine as a child process.
+    StandIn,
+}
+
+/// Which GPUs a container gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Gpus {
+    None,
+    All,
+    Count(u32),
+    /// Indices or UUIDs.
+    Ids(Vec<String>),
+}
+
+/// How the engine's port is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// The host's network, bound to 127.0.0.1: no proxy on the measured path.
+    Host,
+    /// A bridge with the port published on 127.0.0.1: a proxy is in the path, and the report
+    /// says so.
+    Bridge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// On the host, `~` already resolved.
+    pub from: PathBuf,
+    pub to: PathBuf,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    pub name: String,
+    pub soft: i64,
+    pub hard: i64,
+}
+
+/// Where the value of an environment variable comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnvSource {
+    /// Written in the file; never under a name that looks like a secret's.
+    Literal(String),
+    /// Read from gridrun's own environment when an engine starts, and hidden everywhere.
+    FromEnv(String),
+}
+
+/// `[stand-in]`: the numbers by which the stand-in engine lives or dies and how fast it is.
+/// All are per GPU.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StandInProfile {
+    /// Memory of one GPU, in bytes.
+    pub gpu_memory: u64,
+    /// Weights on one GPU, in bytes.
+    pub weights: u64,
+    /// KV cache of one token on one GPU, in bytes.
+    pub kv_bytes_per_token: u64,
+    /// Peak of activations per token of the largest batch, in bytes. Default 0.
+    pub activation_bytes_per_token: u64,
+    /// Memory that the engine takes outside of what `gpu-memory-utilization` governs (CUDA
+    /// context, graphs), in bytes. Default 0.
+    pub overhead: u64,
+    /// The same again for each sequence of `max-num-seqs` (sampler warm-up), in bytes.
+    /// Default 0.
+    pub overhead_per_seq: u64,
+    /// Host memory that the engine really allocates while it loads, in bytes. Default 0.
+    pub host_memory: u64,
+    /// Time from start to serving. Default 300 ms.
+    pub start_up: Duration,
+    /// Uncached prompt tokens per second. Default 8000.
+    pub prefill_tokens_per_second: f64,
+    /// Tokens per second of a single sequence. Default 100.
+    pub decode_tokens_per_second: f64,
+}
