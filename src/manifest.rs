@@ -24,12 +24,35 @@ pub struct Manifest {
     pub node_order: Vec<String>,
     /// The files as they were read; copies lie beside `run.json`.
     pub sources: Vec<SourceCopy>,
+    pub engines: Engines,
     pub runtime: RuntimeFacts,
     pub host: HostFacts,
 }
 
+/// Which engines a run starts, and by what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engines {
+    /// The profile's image, in containers.
+    Docker,
+    /// Stand-ins in containers: a rehearsal.
+    DockerStandIn,
+    /// Stand-ins as child processes.
+    ProcessStandIn,
+}
+
 impl Manifest {
     pub const FORMAT: u32 = 1;
+
+    /// True when no real model answers. Either source is enough: a stamp too many harms less
+    /// than one too few.
+    pub fn is_stand_in(&self) -> bool {
+        self.runtime.stand_in
+            || match self.engines {
+                Engines::Docker => false,
+                Engines::DockerStandIn | Engines::ProcessStandIn => true,
+            }
+    }
 }
 
 /// One of the user's files.

@@ -1,4 +1,13 @@
 //! Takes a plan and carries it out: engine after engine, node after node. Knows traits, not
 //! vendors.
 
+pub mod attempt;
+pub mod cancel;
+pub mod dispatcher;
+pub mod nodes;
 pub mod ports;
+pub mod ready;
+pub mod recorder;
+
+#[cfg(test)]
+mod tests;

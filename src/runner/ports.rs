@@ -5,9 +5,11 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::event::RunEvent;
 use crate::id::{AttemptId, RunId};
 use crate::measure::node::NodeRecord;
 use crate::measure::prompt::PromptBook;
+use crate::measure::request::Request;
 use crate::outcome::{EndState, EngineFacts, RuntimeFacts};
 use crate::spec::experiment::Workload;
 
@@ -39,7 +41,8 @@ pub trait Engine: Send {
     /// Container or process id, for messages.
     fn reference(&self) -> &str;
 
-    /// Returns when the engine has ended by itself. May be dropped and called again.
+    /// Returns when the engine has ended by itself and its log is complete. May be dropped and
+    /// called again.
     fn exited(&mut self) -> impl Future<Output = Result<(), RuntimeError>> + Send;
 
     /// The log so far (its beginning and its end, if it is huge), secrets replaced.
@@ -151,11 +154,13 @@ pub enum Probe {
 pub struct ReadyServer {
     target: Target,
     facts: EngineFacts,
+    /// When it was proved; the instants of all requests of the attempt count from here.
+    origin: tokio::time::Instant,
 }
 
 impl ReadyServer {
     pub(in crate::runner) fn new(target: Target) -> Self {
-        Self { target, facts: EngineFacts::default() }
+        Self { target, facts: EngineFacts::default(), origin: tokio::time::Instant::now() }
     }
 
     pub(in crate::runner) fn with_facts(mut self, facts: EngineFacts) -> Self {
@@ -166,11 +171,16 @@ impl ReadyServer {
     /// For the tests of the edges, which have no runner.
     #[cfg(test)]
     pub(crate) fn for_test(target: Target, facts: EngineFacts) -> Self {
-        Self { target, facts }
+        Self { target, facts, origin: tokio::time::Instant::now() }
     }
 
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// The attempt's monotonic origin.
+    pub fn origin(&self) -> tokio::time::Instant {
+        self.origin
     }
 
     /// Block size and the like; known once the engine was asked.
@@ -205,6 +215,40 @@ pub trait Gpu: Send + Sync {
 
     /// Bytes in use on each GPU now; `None` where nobody can know.
     fn memory_used(&self) -> Option<Vec<u64>>;
+}
+
+// ---------------------------------------------------------------- journal
+
+/// Keeps what a run leaves. Everything is durable when a call returns.
+pub trait Journal: Send {
+    /// Appends one event.
+    fn append(&mut self, event: &RunEvent) -> Result<(), StoreError>;
+
+    /// Where an attempt's engine log goes; its folder exists afterwards.
+    fn log_path(&mut self, attempt: &AttemptId) -> Result<PathBuf, StoreError>;
+
+    /// Keeps an attempt's requests; called before its settlement is appended.
+    fn keep_requests(&mut self, attempt: &AttemptId, requests: &[Request]) -> Result<(), StoreError>;
+
+    /// Keeps the engine's `/metrics` as read at the end of an attempt.
+    fn keep_metrics(&mut self, attempt: &AttemptId, text: &str) -> Result<(), StoreError>;
+
+    /// The run's prompts, if they were cut already; fails when they are not what was written.
+    fn prompts(&mut self) -> Result<Option<PromptBook>, StoreError>;
+
+    /// Keeps the run's prompts.
+    fn keep_prompts(&mut self, book: &PromptBook) -> Result<(), StoreError>;
+}
+
+/// The results folder could not be written or read. The run cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} {}", path.display())]
+pub struct StoreError {
+    /// `cannot write`, `cannot read`: the path follows.
+    pub what: String,
+    pub path: PathBuf,
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 // ---------------------------------------------------------------- clock

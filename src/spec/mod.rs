@@ -4,4 +4,11 @@
 pub mod diagnostic;
 pub mod experiment;
 pub mod flag;
+pub mod keys;
+pub mod near;
 pub mod profile;
+mod read;
+pub mod secret;
+pub mod vllm_flags;
+
+pub use read::{Loaded, load};

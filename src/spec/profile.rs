@@ -88,7 +88,8 @@ pub enum Network {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
-    /// On the host, `~` already resolved.
+    /// On the host: absolute, or from `~`, which is left as written for the edge that knows the
+    /// home directory.
     pub from: PathBuf,
     pub to: PathBuf,
     pub read_only: bool,

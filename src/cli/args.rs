@@ -1,0 +1,230 @@
+//! The arguments of every verb, with their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done (for a run: something was measured)
+  1    a fault of gridrun or the machine that has no code of its own
+  2    a file or an argument is wrong; nothing was started
+  3    the run ended and nothing could be measured
+  4    Docker is needed and cannot be reached
+  5    an image, volume, variable or GPU is missing; nothing was started
+  6    another run is in this directory or on these GPUs
+  7    the run stopped before its end; resume goes on from there
+  130  the user stopped the run; resume goes on from there";
+
+/// Finds the best vLLM flags for your model on your GPUs: starts every configuration, proves
+/// that it runs what was asked, measures it, names every crash and selects a champion.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gridrun",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    help_expected = true,
+    after_help = EXIT_CODES
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// The experiment file: the same as `gridrun run FILE`.
+    #[arg(value_name = "FILE", required = true)]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    output: RunOutput,
+}
+
+impl Cli {
+    pub(super) fn into_verb(self) -> Verb {
+        match (self.verb, self.file) {
+            (Some(verb), _) => verb,
+            (None, Some(file)) => Verb::Run(RunArgs { file, output: self.output }),
+            (None, None) => unreachable!("the file is required where there is no verb"),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Run an experiment: every cell started, measured and reported.
+    Run(RunArgs),
+    /// Find all mistakes in an experiment and its profile; touches nothing else.
+    Check(CheckArgs),
+    /// Show what a run would do: cells, flags and who set them, nodes, starts, time.
+    Plan(PlanArgs),
+    /// Run an experiment with stand-in engines: the whole way without GPU or model.
+    Rehearse(RehearseArgs),
+    /// Go on with a run that was stopped or killed.
+    Resume(ResumeArgs),
+    /// Make the report of a run again from its stored data.
+    Report(ReportArgs),
+    /// Remove containers and processes that dead runs left on this host.
+    Clean(CleanArgs),
+    /// gridrun's own fake engine.
+    StandIn(StandInArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The experiment file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub output: RunOutput,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunOutput {
+    /// Where results go: one folder per experiment, one per run in it.
+    #[arg(long, value_name = "DIR", default_value = "results", help_heading = "Output")]
+    pub results: PathBuf,
+    /// text: a table at the end; json: one event per line while it runs.
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    pub format: Format,
+    /// How progress is shown on standard error.
+    #[arg(long, value_name = "KIND", default_value = "auto", help_heading = "Output")]
+    pub progress: ProgressKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProgressKind {
+    /// A bar on a terminal, lines elsewhere.
+    Auto,
+    /// Lines.
+    Plain,
+    /// Nothing.
+    None,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// The experiment file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// How findings are printed.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// The experiment file.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where earlier runs are looked up for the estimate of time.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub results: PathBuf,
+    /// How the plan is printed.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RehearseArgs {
+    /// The experiment file; its profile must have a [stand-in] section.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where the stand-ins run.
+    #[arg(long, value_name = "RUNTIME", default_value = "docker")]
+    pub runtime: RehearseRuntime,
+    #[command(flatten)]
+    pub output: RunOutput,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum RehearseRuntime {
+    /// In containers, as the real engines do.
+    Docker,
+    /// As child processes; memory limits are not enforced then.
+    Process,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    /// The run directory; without it the latest unfinished run.
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: RunOutput,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    /// The run directory; without it the latest run.
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: Option<PathBuf>,
+    /// Where results lie.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub results: PathBuf,
+    /// What is printed beside the files that are made again.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CleanArgs {
+    /// Remove stand-in images as well.
+    #[arg(long)]
+    pub images: bool,
+    /// How the removed things are listed.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StandInArgs {
+    #[command(subcommand)]
+    pub verb: StandInVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StandInVerb {
+    /// Serve like `vllm serve`: the same flags, endpoints, log lines and exit codes.
+    #[command(disable_help_flag = true)]
+    Serve {
+        /// MODEL and flags as `vllm serve` takes them, and --stand-in-* for its numbers.
+        #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Make the stand-in image in the local Docker Engine, without a registry.
+    Image,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_file_alone_is_a_run() {
+        let cli = Cli::try_parse_from(["gridrun", "experiments/quickstart.toml"]).unwrap();
+        assert!(matches!(cli.into_verb(), Verb::Run(args) if args.file.ends_with("quickstart.toml")));
+    }
+
+    #[test]
+    fn the_stand_in_takes_the_flags_of_an_engine_untouched() {
+        let cli = Cli::try_parse_from(["gridrun", "stand-in", "serve", "m", "--no-enable-prefix-caching", "--help"]).unwrap();
+        let Verb::StandIn(StandInArgs { verb: StandInVerb::Serve { args } }) = cli.into_verb() else {
+            panic!("not the stand-in");
+        };
+        assert_eq!(args, ["m", "--no-enable-prefix-caching", "--help"]);
+    }
+}

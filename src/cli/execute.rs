@@ -1,0 +1,290 @@
+//! Wires a run together: locks, runtime, journal, display, dispatcher, report.
+//!
+//! The order matters: nothing is written before the experiment is known to be right and the
+//! runtime to be ready, and nothing is started before the run can be resumed.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+
+use crate::cli::args::{Format, ProgressKind, RunOutput};
+use crate::cli::fault::BadInput;
+use crate::cli::{host, report, signals};
+use crate::event::RunEvent;
+use crate::exit::Exit;
+use crate::gpu::null::NullGpu;
+use crate::id::{RunId, sha256_hex};
+use crate::load::HttpLoad;
+use crate::manifest::{Engines, Manifest, RunEnding, RunRecord, SourceCopy};
+use crate::outcome::RuntimeFacts;
+use crate::plan::blocks::{PlannedAttempt, plan};
+use crate::plan::check::Checked;
+use crate::runner::cancel::Cancel;
+use crate::runner::dispatcher::{Dispatcher, Finished};
+use crate::runner::ports::{Clock, Runtime};
+use crate::runner::recorder::Recorder;
+use crate::runtime::{DockerRuntime, EngineSpec, ProcessRuntime};
+use crate::spec::diagnostic::{Source, Sources};
+use crate::spec::profile::{Gpus, Profile};
+use crate::stand_in;
+use crate::store::journal::FileJournal;
+use crate::store::layout::RunDir;
+use crate::store::lock::{self, Lock};
+use crate::store::{durable, record};
+use crate::ui::progress::Progress;
+use crate::ui::tally::Tally;
+use crate::ui::{jsonl, plain};
+
+/// Begins a new run and carries it out.
+pub(super) fn new_run(checked: Checked, engines: Engines, output: &RunOutput) -> anyhow::Result<Exit> {
+    let started_at = jiff::Timestamp::now();
+    let run = RunId::new(started_at, rand::random());
+    let results = std::path::absolute(&output.results).context("cannot tell where the results go")?;
+    let dir = RunDir::new(&results, &checked.experiment.name, &run);
+    in_runtime(async {
+        let _gpus = lock_gpus(&checked.experiment.profile, engines)?;
+        let profile = checked.experiment.profile.clone();
+        let begin = |facts: RuntimeFacts| -> anyhow::Result<(Lock, RunRecord)> {
+            durable::make_folder(dir.root())?;
+            let lock = lock::lock_run(&dir.lock())?;
+            let sources = copy_sources(&dir, &checked.sources)?;
+            let manifest = Manifest {
+                format: Manifest::FORMAT,
+                gridrun: env!("CARGO_PKG_VERSION").to_owned(),
+                run,
+                started_at,
+                node_order: checked.node_order,
+                experiment: checked.experiment,
+                cells: checked.cells,
+                sources,
+                engines,
+                runtime: facts,
+                host: host::facts(&NullGpu),
+            };
+            record::write_manifest(&dir, &manifest)?;
+            Ok((lock, RunRecord { manifest, settled: Vec::new(), ending: RunEnding::Open }))
+        };
+        with_runtime(&profile, engines, &dir, output, begin).await
+    })
+}
+
+/// Goes on with a run that is on disk.
+pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
+    let root = std::path::absolute(dir.root()).context("cannot tell where the run lies")?;
+    let dir = RunDir::at(root);
+    let stored = record::read(&dir)?;
+    let (engines, profile) = (stored.manifest.engines, stored.manifest.experiment.profile.clone());
+    in_runtime(async {
+        let lock = lock::lock_run(&dir.lock())?;
+        let _gpus = lock_gpus(&profile, engines)?;
+        let begin = |facts: RuntimeFacts| -> anyhow::Result<(Lock, RunRecord)> {
+            // Read again under the lock: the run may have gone on in between.
+            let stored = record::read(&dir)?;
+            same_engine(&stored.manifest.runtime, &facts)?;
+            Ok((lock, stored))
+        };
+        with_runtime(&profile, engines, &dir, output, begin).await
+    })
+}
+
+fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?
+        .block_on(work)
+}
+
+/// Picks the runtime, proves that it can start engines, and only then begins.
+async fn with_runtime(
+    profile: &Profile,
+    engines: Engines,
+    dir: &RunDir,
+    output: &RunOutput,
+    begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<(Lock, RunRecord)>,
+) -> anyhow::Result<Exit> {
+    let spec = engine_spec(profile, engines, dir.lock())?;
+    match engines {
+        Engines::Docker | Engines::DockerStandIn => {
+            let runtime = DockerRuntime::connect(spec).await?;
+            drive(runtime, dir, output, begin).await
+        }
+        Engines::ProcessStandIn => drive(ProcessRuntime::new(spec), dir, output, begin).await,
+    }
+}
+
+fn engine_spec(profile: &Profile, engines: Engines, lock_path: PathBuf) -> anyhow::Result<EngineSpec> {
+    let mut engine = profile.engine.clone();
+    for volume in &mut engine.volumes {
+        volume.from = at_home(&volume.from)?;
+    }
+    match engines {
+        Engines::Docker => Ok(EngineSpec::from_profile(&engine, |name| std::env::var(name).ok(), lock_path)?),
+        Engines::DockerStandIn | Engines::ProcessStandIn => {
+            let numbers = profile.stand_in.as_ref().ok_or_else(|| {
+                BadInput(format!(
+                    "profile `{}` has no [stand-in] section: a stand-in needs gpu-memory, weights and \
+                     kv-bytes-per-token there",
+                    profile.name
+                ))
+            })?;
+            Ok(EngineSpec::rehearsal(&engine, stand_in::options(numbers), lock_path))
+        }
+    }
+}
+
+/// `~/models` is the user's.
+fn at_home(path: &Path) -> anyhow::Result<PathBuf> {
+    match path.strip_prefix("~") {
+        Ok(rest) => {
+            let home = std::env::var_os("HOME")
+                .ok_or_else(|| BadInput(format!("{} needs HOME, which is not set", path.display())))?;
+            Ok(Path::new(&home).join(rest))
+        }
+        Err(_) => Ok(path.to_owned()),
+    }
+}
+
+fn lock_gpus(profile: &Profile, engines: Engines) -> anyhow::Result<Vec<Lock>> {
+    let gpus = match engines {
+        Engines::Docker => &profile.engine.gpus,
+        Engines::DockerStandIn | Engines::ProcessStandIn => &Gpus::None,
+    };
+    Ok(lock::lock_gpus(gpus, &lock::gpu_lock_folder())?)
+}
+
+fn copy_sources(dir: &RunDir, sources: &Sources) -> anyhow::Result<Vec<SourceCopy>> {
+    let files: [(&str, Option<&Source>); 2] =
+        [("experiment.toml", Some(&sources.experiment)), ("profile.toml", sources.profile.as_ref())];
+    let mut copies = Vec::new();
+    for (copy, source) in files {
+        let Some(source) = source else { continue };
+        durable::write(&dir.root().join(copy), source.text.as_bytes())?;
+        copies.push(SourceCopy {
+            path: source.path.clone(),
+            sha256: sha256_hex(source.text.as_bytes()),
+            copy: copy.to_owned(),
+        });
+    }
+    Ok(copies)
+}
+
+/// A run must not mix two images.
+fn same_engine(before: &RuntimeFacts, now: &RuntimeFacts) -> anyhow::Result<()> {
+    if before.image_digest != now.image_digest && !before.stand_in {
+        return Err(BadInput(format!(
+            "the image has changed since this run began ({} then, {} now): attempts of two images cannot be \
+             compared; start a new run, or bring the old image back",
+            before.image_digest.as_deref().unwrap_or("unknown"),
+            now.image_digest.as_deref().unwrap_or("unknown"),
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+}
+
+async fn drive<R: Runtime>(
+    runtime: R,
+    dir: &RunDir,
+    output: &RunOutput,
+    begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<(Lock, RunRecord)>,
+) -> anyhow::Result<Exit> {
+    let cancel = Cancel::new();
+    signals::listen(cancel.clone()).context("cannot listen for signals")?;
+    let facts = runtime.prepare().await?;
+    let (_lock, stored) = begin(facts)?;
+    let manifest = stored.manifest;
+    let planned = planned(&manifest);
+    let journal = FileJournal::open(dir.clone())?;
+    let (watchers, events) = mpsc::unbounded_channel();
+    let tally = Tally::new(manifest.clone(), planned.clone(), stored.settled.clone());
+    let display = tokio::spawn(show(events, tally, output.format, output.progress));
+    let load = HttpLoad::new(manifest.experiment.profile.engine.request_timeout)?;
+    let finished = Dispatcher {
+        runtime: &runtime,
+        load: &load,
+        gpu: &NullGpu,
+        recorder: Recorder::new(journal, Box::new(WallClock), watchers),
+        cancel: &cancel,
+        manifest: &manifest,
+        plan: &planned,
+        settled: stored.settled,
+        new_key: &throw_away_key,
+    }
+    .run()
+    .await;
+    display.await.context("the display failed")?;
+    conclude(dir, &manifest, finished, &cancel, output)
+}
+
+/// Writes the report whatever happened, then says how it ended.
+fn conclude(
+    dir: &RunDir,
+    manifest: &Manifest,
+    finished: Finished,
+    cancel: &Cancel,
+    output: &RunOutput,
+) -> anyhow::Result<Exit> {
+    let Finished { settled, ending, error } = finished;
+    let stopped = matches!(ending, RunEnding::Stopped { .. });
+    let written = report::write(dir, &RunRecord { manifest: manifest.clone(), settled, ending });
+    if let Some(error) = error {
+        let hint = format!("the run is kept; go on with `gridrun resume {}`", dir.root().display());
+        return Err(anyhow::Error::new(error).context(hint));
+    }
+    let report = written?;
+    if output.format == Format::Text {
+        report::print(&report, dir)?;
+    }
+    Ok(match (cancel.is_asked(), stopped, report.measured_anything()) {
+        (true, _, _) => Exit::Interrupted,
+        (false, true, _) => Exit::Stopped,
+        (false, false, true) => Exit::Success,
+        (false, false, false) => Exit::NothingMeasured,
+    })
+}
+
+/// The attempts of a run, in order: the same for every process that works on it.
+pub(super) fn planned(manifest: &Manifest) -> Vec<PlannedAttempt> {
+    plan(&manifest.cells, manifest.experiment.run.repeats, manifest.experiment.run.seed)
+}
+
+/// 128 random bits, so that nobody else on this machine can talk to the engine under test.
+fn throw_away_key() -> String {
+    format!("gridrun-{:032x}", rand::random::<u128>())
+}
+
+async fn show(
+    mut events: mpsc::UnboundedReceiver<RunEvent>,
+    mut tally: Tally,
+    format: Format,
+    kind: ProgressKind,
+) {
+    let terminal = std::io::stderr().is_terminal();
+    let mut bar = (kind == ProgressKind::Auto && terminal).then(Progress::new);
+    while let Some(event) = events.recv().await {
+        tally.take(&event);
+        if format == Format::Json {
+            jsonl::show(&mut std::io::stdout(), &event);
+        }
+        match (&mut bar, kind) {
+            (Some(bar), _) => bar.show(&event, &tally),
+            (None, ProgressKind::None) => {}
+            (None, ProgressKind::Auto | ProgressKind::Plain) => plain::show(&mut std::io::stderr(), &event, &tally),
+        }
+    }
+    if let Some(bar) = bar {
+        bar.finish();
+    }
+}
+

@@ -1,0 +1,38 @@
+//! The command line: one file per verb. Wires the edges to the runner.
+
+mod args;
+mod check;
+mod clean;
+mod execute;
+mod fault;
+mod host;
+mod plan;
+mod rehearse;
+mod report;
+mod resume;
+mod run;
+mod signals;
+mod source;
+mod stand_in;
+
+pub use args::Cli;
+pub use fault::exit_of;
+
+use crate::exit::Exit;
+
+/// Carries a command out.
+///
+/// # Errors
+/// When the command could not do its work; [`exit_of`] gives the exit code.
+pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.into_verb() {
+        args::Verb::Run(args) => run::run(&args),
+        args::Verb::Check(args) => check::check(&args),
+        args::Verb::Plan(args) => plan::plan(&args),
+        args::Verb::Rehearse(args) => rehearse::rehearse(&args),
+        args::Verb::Resume(args) => resume::resume(&args),
+        args::Verb::Report(args) => report::report(&args),
+        args::Verb::Clean(args) => clean::clean(&args),
+        args::Verb::StandIn(args) => stand_in::stand_in(args),
+    }
+}

@@ -1,0 +1,186 @@
+//! `gridrun plan FILE`: what a run would do, without doing it.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cli::args::{Format, PlanArgs};
+use crate::cli::{check, source};
+use crate::exit::Exit;
+use crate::matrix::cell::{Cell, SetBy, Setting};
+use crate::outcome::{Measured, Outcome};
+use crate::plan::check::Checked;
+use crate::plan::estimate::{Basis, Estimate, Pace, estimate};
+use crate::spec::flag::FlagName;
+use crate::spec::profile::{RuntimeChoice, StandInProfile};
+use crate::spec::vllm_flags::{Rendered, render};
+use crate::store::layout::runs;
+use crate::store::record;
+
+/// A start of vLLM with a model of a few gigabytes: weights, compilation, graphs.
+const ASSUMED_START: Duration = Duration::from_secs(120);
+/// One node of some dozen requests.
+const ASSUMED_NODE: Duration = Duration::from_secs(30);
+const ASSUMED_STAND_IN_NODE: Duration = Duration::from_secs(2);
+
+pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<Exit> {
+    let checked = match source::load(&args.file)? {
+        Ok(checked) => checked,
+        Err(rejected) => return Ok(check::reject(&rejected)),
+    };
+    check::print(&checked.warnings, &checked.sources);
+    let estimate = time(&checked, &args.results);
+    let mut out = std::io::stdout().lock();
+    match args.format {
+        Format::Json => writeln!(out, "{:#}", as_json(&checked, &estimate))?,
+        Format::Text => write!(out, "{}", as_text(&checked, &estimate))?,
+    }
+    Ok(Exit::Success)
+}
+
+fn n_starts(checked: &Checked) -> u32 {
+    u32::try_from(checked.cells.len()).unwrap_or(u32::MAX).saturating_mul(checked.experiment.run.repeats)
+}
+
+fn as_json(checked: &Checked, estimate: &Estimate) -> serde_json::Value {
+    json!({
+        "experiment": checked.experiment.name,
+        "profile": checked.experiment.profile.name,
+        "cells": checked.cells,
+        "excluded": checked.excluded.iter()
+            .map(|excluded| json!({ "cell": excluded.cell, "reason": excluded.reason }))
+            .collect::<Vec<_>>(),
+        "folded": checked.folded.iter()
+            .map(|folded| json!({ "places": folded.places, "into": folded.into }))
+            .collect::<Vec<_>>(),
+        "node_order": checked.node_order,
+        "repeats": checked.experiment.run.repeats,
+        "n_starts": n_starts(checked),
+        "estimate": { "seconds": estimate.total.as_secs_f64(), "text": estimate.to_string() },
+    })
+}
+
+fn as_text(checked: &Checked, estimate: &Estimate) -> String {
+    let experiment = &checked.experiment;
+    let mut text = format!("{} with profile {}\n\n", experiment.name, experiment.profile.name);
+    text += &base(checked);
+    text += &format!("{}:\n", count(checked.cells.len(), "cell"));
+    for cell in &checked.cells {
+        text += &one_cell(cell);
+    }
+    if !checked.excluded.is_empty() {
+        text += &format!("\nexcluded, {}:\n", count(checked.excluded.len(), "cell"));
+        for excluded in &checked.excluded {
+            let reason = excluded.reason.as_deref().unwrap_or("no reason given");
+            text += &format!("  {}: {reason}\n", excluded.cell);
+        }
+    }
+    for folded in &checked.folded {
+        text += &format!("\none configuration, run once as {}: {}\n", folded.into, folded.places.join(", "));
+    }
+    text += "\nnodes, in order:\n";
+    for name in &checked.node_order {
+        let Some(workload) = experiment.workloads.iter().find(|workload| workload.name == *name) else { continue };
+        let after: Vec<&str> = workload.after.iter().map(|predecessor| predecessor.node.as_str()).collect();
+        let after = if after.is_empty() { String::new() } else { format!(" after {}", after.join(", ")) };
+        text += &format!("  {name} ({}){after}\n", workload.kind().name());
+    }
+    let repeats = experiment.run.repeats;
+    text += &format!(
+        "\n{} x {} = {}: {estimate}\n",
+        count(checked.cells.len(), "cell"),
+        count(repeats as usize, "repeat"),
+        count(n_starts(checked) as usize, "start")
+    );
+    text
+}
+
+/// What every cell gets unless something sets it otherwise.
+fn base(checked: &Checked) -> String {
+    let flags = &checked.experiment.profile.engine.flags;
+    if flags.is_empty() {
+        return String::new();
+    }
+    let mut text = "base flags of every cell (from the profile):\n".to_owned();
+    for flag in flags {
+        text += &format!("  {}\n", shown(&flag.name, &Setting { value: flag.value.clone(), by: SetBy::Base }));
+    }
+    text + "\n"
+}
+
+fn one_cell(cell: &Cell) -> String {
+    let mut text = format!("  {} [{}]\n", cell.name, cell.id);
+    for (name, setting) in cell.flags.iter().filter(|(_, setting)| setting.by != SetBy::Base) {
+        text += &format!("    {}\n", shown(name, setting));
+    }
+    for (name, setting) in &cell.env {
+        text += &format!("    {name}={} ({})\n", setting.value, setting.by);
+    }
+    if let Some(memory) = cell.memory {
+        text += &format!("    memory limit {} (cell)\n", bytesize::ByteSize(memory));
+    }
+    text
+}
+
+/// The flag as the engine gets it, with who set it.
+fn shown(name: &FlagName, setting: &Setting) -> String {
+    match render(name, &setting.value) {
+        Rendered::Args(args) => format!("{} ({})", shell_words::join(args), setting.by),
+        Rendered::LeftOut { why } => format!("{name} = {} ({}): not passed, {why}", setting.value, setting.by),
+    }
+}
+
+fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// How long it will take: by what earlier runs of this experiment measured, else by what their
+/// absence leaves to assume.
+fn time(checked: &Checked, results: &Path) -> Estimate {
+    let n_nodes = u32::try_from(checked.experiment.workloads.len()).unwrap_or(u32::MAX);
+    let engine = &checked.experiment.profile.engine;
+    let (start, node) = match (engine.runtime, &checked.experiment.profile.stand_in) {
+        (RuntimeChoice::StandIn, Some(StandInProfile { start_up, .. })) => (*start_up, ASSUMED_STAND_IN_NODE),
+        (RuntimeChoice::StandIn, None) | (RuntimeChoice::Docker, _) => (ASSUMED_START, ASSUMED_NODE),
+    };
+    let earlier = earlier_attempts(checked, results);
+    let pace = |assumed: Duration, of: fn(&(Duration, Duration)) -> Duration| match u32::try_from(earlier.len()) {
+        Ok(n) if n > 0 => Pace {
+            each: earlier.iter().map(of).sum::<Duration>() / n,
+            basis: Basis::Measured { from_n_attempts: n },
+        },
+        _ => Pace { each: assumed, basis: Basis::Assumed },
+    };
+    estimate(n_starts(checked), n_nodes, pace(start, |(start, _)| *start), pace(node * n_nodes, |(_, nodes)| *nodes))
+}
+
+/// Start and nodes of each measured attempt of the latest run of this experiment with the same
+/// kind of engine. Results that cannot be read are as good as none here.
+fn earlier_attempts(checked: &Checked, results: &Path) -> Vec<(Duration, Duration)> {
+    let rehearsal = checked.experiment.profile.engine.runtime == RuntimeChoice::StandIn;
+    runs(results)
+        .iter()
+        .rev()
+        .filter_map(|dir| record::read(dir).ok())
+        .filter(|run| run.manifest.experiment.name == checked.experiment.name)
+        .filter(|run| run.manifest.runtime.stand_in == rehearsal)
+        .map(|run| {
+            run.settled
+                .iter()
+                .filter_map(|settled| match &settled.outcome {
+                    Outcome::Measured(measured) => Some(split(settled.took_ms, measured)),
+                    Outcome::Infeasible(_) | Outcome::Failed(_) | Outcome::Cancelled => None,
+                })
+                .collect::<Vec<_>>()
+        })
+        .find(|attempts| !attempts.is_empty())
+        .unwrap_or_default()
+}
+
+fn split(took_ms: f64, measured: &Measured) -> (Duration, Duration) {
+    let nodes: f64 = measured.nodes.iter().map(|node| node.took_ms).sum();
+    let seconds = |ms: f64| Duration::from_secs_f64((ms / 1e3).max(0.0));
+    (seconds(took_ms - nodes), seconds(nodes))
+}

@@ -1,0 +1,59 @@
+//! `gridrun report [RUN_DIR]`: everything that a run says, made from what it stored.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use crate::cli::args::{Format, ReportArgs};
+use crate::cli::fault::BadInput;
+use crate::cli::resume;
+use crate::exit::Exit;
+use crate::manifest::RunRecord;
+use crate::report::{self, Report};
+use crate::runner::ports::StoreError;
+use crate::store::layout::{RunDir, runs};
+use crate::store::{durable, record};
+
+pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
+    let dir = match &args.run_dir {
+        Some(path) => resume::named(path)?,
+        None => latest(&args.results)?,
+    };
+    let report = write(&dir, &record::read(&dir)?)?;
+    match args.format {
+        Format::Text => print(&report, &dir)?,
+        Format::Json => writeln!(std::io::stdout(), "{}", report.json())?,
+    }
+    Ok(if report.measured_anything() { Exit::Success } else { Exit::NothingMeasured })
+}
+
+/// Makes the report files of a run.
+///
+/// # Errors
+/// When one cannot be written.
+pub(super) fn write(dir: &RunDir, record: &RunRecord) -> Result<Report, StoreError> {
+    let report = report::build(record);
+    durable::write(&dir.report("report.md"), report.markdown().as_bytes())?;
+    durable::write(&dir.report("report.json"), report.json().as_bytes())?;
+    durable::write(&dir.report("frame.csv"), &report.csv())?;
+    durable::write(&dir.report("frame.parquet"), &report.parquet())?;
+    Ok(report)
+}
+
+/// Prints the table and where the files lie.
+pub(super) fn print(report: &Report, dir: &RunDir) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    write!(out, "{}", report.terminal(width(), colour))?;
+    writeln!(out, "\n{}", dir.report("report.md").display())
+}
+
+/// Columns of the terminal; wide where nobody looks at it.
+fn width() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(160, |size| usize::from(size.ws_col).max(60))
+}
+
+fn latest(results: &Path) -> anyhow::Result<RunDir> {
+    runs(results)
+        .pop()
+        .ok_or_else(|| BadInput(format!("no run under {}", results.display())).into())
+}

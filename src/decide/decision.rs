@@ -1,0 +1,261 @@
+//! Everything that follows from a run's attempts: one result per cell, the ranking by the
+//! objectives, one ranking per use case, and the order in which tables show the cells.
+
+use std::collections::BTreeMap;
+
+use crate::decide::frame;
+use crate::decide::reading::Start;
+use crate::decide::score::{Score, Unscored, score};
+use crate::decide::standing::{GateResult, Tally, judge_gates, stand};
+use crate::decide::verdict::{self, Verdict};
+use crate::id::CellId;
+use crate::manifest::RunRecord;
+use crate::matrix::cell::Cell;
+use crate::outcome::{Settled, Standing};
+use crate::spec::experiment::{Experiment, Objective};
+
+/// What a run decides. Cells are named by their position in the manifest.
+#[derive(Debug)]
+pub struct Decision<'a> {
+    /// In the order of the file.
+    pub cells: Vec<CellResult<'a>>,
+    /// By the experiment's objectives.
+    pub ranking: Ranking<'a>,
+    /// In the order of the file.
+    pub use_cases: Vec<Ranking<'a>>,
+    /// The first cell of the file that lived: for display only.
+    pub baseline: Option<usize>,
+    /// Every cell once: the ranked by rank, then the rejected, infeasible and undecided ones in
+    /// the order of the file.
+    pub order: Vec<usize>,
+}
+
+/// One cell with its attempts.
+#[derive(Debug)]
+pub struct CellResult<'a> {
+    pub cell: &'a Cell,
+    /// In the order in which they settled.
+    pub settled: Vec<&'a Settled>,
+    /// Those that were measured.
+    pub starts: Vec<Start<'a>>,
+    pub tally: Tally,
+    /// One per gate of the experiment; empty where nothing was measured.
+    pub gates: Vec<GateResult>,
+    pub standing: Standing,
+}
+
+/// Cells by their score.
+#[derive(Debug)]
+pub struct Ranking<'a> {
+    /// The use case's name; `None` for the experiment's own objectives.
+    pub name: Option<&'a str>,
+    pub objectives: &'a [Objective],
+    /// Per cell; `None` where it died, missed a gate or was not measured.
+    pub scores: Vec<Option<Result<Score, Unscored>>>,
+    /// Per cell, from 1; equal scores share a rank.
+    pub ranks: Vec<Option<u32>>,
+    /// The ranked cells, best first.
+    pub order: Vec<usize>,
+}
+
+impl Ranking<'_> {
+    pub fn score(&self, cell: usize) -> Option<&Score> {
+        self.scores[cell].as_ref()?.as_ref().ok()
+    }
+
+    /// How many times worse one cell's score is than another's; `None` unless both have one.
+    pub fn behind(&self, cell: usize, other: usize) -> Option<f64> {
+        Some(self.score(cell)?.behind(self.score(other)?))
+    }
+}
+
+impl<'a> Decision<'a> {
+    pub fn of(record: &'a RunRecord) -> Self {
+        let experiment = &record.manifest.experiment;
+        let mut by_cell: BTreeMap<&CellId, Vec<&Settled>> = BTreeMap::new();
+        for settled in &record.settled {
+            by_cell
+                .entry(&settled.attempt.cell)
+                .or_default()
+                .push(settled);
+        }
+        let mut cells: Vec<CellResult<'a>> = record
+            .manifest
+            .cells
+            .iter()
+            .map(|cell| {
+                gather(
+                    experiment,
+                    cell,
+                    by_cell.remove(&cell.id).unwrap_or_default(),
+                )
+            })
+            .collect();
+        let ranking = rank(None, &experiment.objectives, &cells);
+        for (cell, score) in cells.iter_mut().zip(&ranking.scores) {
+            if let Some(Err(Unscored { because })) = score {
+                cell.standing = stand(&cell.settled, &cell.gates, Some(because));
+            }
+        }
+        let use_cases = experiment
+            .use_cases
+            .iter()
+            .map(|case| rank(Some(&case.name), &case.objectives, &cells))
+            .collect();
+        let baseline = cells.iter().position(|cell| cell.tally.lived());
+        let groups: Vec<u32> = cells.iter().map(|cell| group(&cell.standing)).collect();
+        let order = frame::sort(&groups, &values(&ranking.scores));
+        Self {
+            cells,
+            ranking,
+            use_cases,
+            baseline,
+            order,
+        }
+    }
+
+    /// The verdict over the experiment's own objectives.
+    pub fn verdict(&self, experiment: &Experiment) -> Verdict {
+        self.verdict_of(&self.ranking, experiment)
+    }
+
+    /// The verdict over one of the rankings.
+    pub fn verdict_of(&self, ranking: &Ranking<'_>, experiment: &Experiment) -> Verdict {
+        verdict::reach(ranking, &self.cells, experiment.run.equivalence)
+    }
+}
+
+fn gather<'a>(
+    experiment: &Experiment,
+    cell: &'a Cell,
+    settled: Vec<&'a Settled>,
+) -> CellResult<'a> {
+    let starts: Vec<Start<'a>> = settled.iter().copied().filter_map(Start::of).collect();
+    let gates = match starts.as_slice() {
+        [] => Vec::new(),
+        starts => judge_gates(experiment, starts),
+    };
+    CellResult {
+        cell,
+        tally: Tally::of(&settled),
+        standing: stand(&settled, &gates, None),
+        settled,
+        starts,
+        gates,
+    }
+}
+
+/// Ranks the cells that lived and passed every gate.
+fn rank<'a>(
+    name: Option<&'a str>,
+    objectives: &'a [Objective],
+    cells: &[CellResult<'_>],
+) -> Ranking<'a> {
+    let eligible = |cell: &CellResult<'_>| {
+        cell.tally.lived() && !matches!(cell.standing, Standing::Rejected { .. })
+    };
+    let scores: Vec<Option<Result<Score, Unscored>>> = cells
+        .iter()
+        .map(|cell| eligible(cell).then(|| score(objectives, &cell.starts)))
+        .collect();
+    let values = values(&scores);
+    let ranks = frame::rank(&values);
+    let order = frame::sort(&vec![0; cells.len()], &values)
+        .into_iter()
+        .filter(|&cell| ranks[cell].is_some())
+        .collect();
+    Ranking {
+        name,
+        objectives,
+        scores,
+        ranks,
+        order,
+    }
+}
+
+fn values(scores: &[Option<Result<Score, Unscored>>]) -> Vec<Option<f64>> {
+    scores
+        .iter()
+        .map(|score| Some(score.as_ref()?.as_ref().ok()?.spread.mean))
+        .collect()
+}
+
+/// Where a standing is shown: smaller comes first.
+fn group(standing: &Standing) -> u32 {
+    match standing {
+        Standing::Ranked => 0,
+        Standing::Rejected { .. } => 1,
+        Standing::Infeasible { .. } => 2,
+        Standing::Undecided { .. } => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixture::{self, Numbers};
+    use crate::diagnose::FailureClass;
+
+    fn names(decision: &Decision<'_>, order: &[usize]) -> Vec<String> {
+        order
+            .iter()
+            .map(|&i| decision.cells[i].cell.name.clone())
+            .collect()
+    }
+
+    #[test]
+    fn tables_show_ranked_then_rejected_then_infeasible_then_undecided() {
+        let record = fixture::full();
+        let decision = Decision::of(&record);
+        assert_eq!(
+            names(&decision, &decision.order),
+            ["b", "a", "c", "f", "d", "e"]
+        );
+        assert_eq!(
+            decision.ranking.ranks,
+            [Some(2), Some(1), Some(3), None, None, None]
+        );
+        assert_eq!(decision.baseline, Some(0));
+    }
+
+    #[test]
+    fn the_baseline_is_the_first_cell_that_lived() {
+        let record = fixture::record(vec![
+            fixture::died("a", 1, FailureClass::KvCacheTooSmall),
+            fixture::failed("b", 1, FailureClass::EngineDied),
+            fixture::measured("c", 1, Numbers::new(900.0, 90.0)),
+        ]);
+        assert_eq!(Decision::of(&record).baseline, Some(2));
+    }
+
+    #[test]
+    fn a_cell_without_an_objective_is_undecided_and_still_ranked_in_a_use_case_that_it_has() {
+        let mut record = fixture::record(vec![
+            fixture::measured("a", 1, Numbers::new(900.0, 90.0).without("ttft_repeat_ms")),
+            fixture::measured("b", 1, Numbers::new(900.0, 90.0).speed(30.0)),
+        ]);
+        record.manifest.experiment.use_cases = vec![fixture::use_case_by_speed()];
+        let decision = Decision::of(&record);
+        assert_eq!(
+            decision.cells[0].standing,
+            Standing::Undecided {
+                because: "kv-cache.ttft_repeat_ms.p50 was not measured in start 1: kv-cache did \
+                          not yield it"
+                    .to_owned()
+            }
+        );
+        assert_eq!(names(&decision, &decision.ranking.order), ["b"]);
+        assert_eq!(names(&decision, &decision.use_cases[0].order), ["a", "b"]);
+    }
+
+    #[test]
+    fn equal_scores_share_a_rank() {
+        let record = fixture::record(vec![
+            fixture::measured("a", 1, Numbers::new(900.0, 90.0)),
+            fixture::measured("b", 1, Numbers::new(900.0, 90.0)),
+            fixture::measured("c", 1, Numbers::new(900.0, 80.0)),
+        ]);
+        let decision = Decision::of(&record);
+        assert_eq!(decision.ranking.ranks[..3], [Some(2), Some(2), Some(1)]);
+    }
+}

@@ -1,0 +1,16 @@
+//! From settled attempts to a decision: how each cell stands, its scores, the verdict, and the
+//! frame of all of it. Measures nothing, words nothing for a reader.
+
+pub mod decision;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod frame;
+pub mod number;
+pub mod plain;
+pub mod reading;
+pub mod score;
+pub mod standing;
+pub mod verdict;
+
+pub use decision::{CellResult, Decision, Ranking};
+pub use verdict::Verdict;

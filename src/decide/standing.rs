@@ -1,0 +1,334 @@
+//! How a cell stands after its attempts: gates, deaths, and what was never measured.
+//!
+//! One death of the cell's own making is enough to make it infeasible; a gate whose metric was
+//! not measured is a gate missed.
+
+use serde::Serialize;
+
+use crate::attest::Attested;
+use crate::decide::number;
+use crate::decide::reading::{self, Start};
+use crate::measure::metric::{MetricDef, Scale};
+use crate::outcome::{Outcome, Settled, Standing};
+use crate::spec::experiment::{Comparison, Experiment, Gate};
+
+/// How the attempts of a cell ended, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    pub n_attempts: u32,
+    pub n_measured: u32,
+    /// Died of the cell's own making.
+    pub n_died: u32,
+    /// The machine's, the profile's or gridrun's fault.
+    pub n_failed: u32,
+    pub n_cancelled: u32,
+}
+
+impl Tally {
+    pub fn of(settled: &[&Settled]) -> Self {
+        let mut tally = Self::default();
+        for attempt in settled {
+            tally.n_attempts += 1;
+            match attempt.outcome {
+                Outcome::Measured(_) => tally.n_measured += 1,
+                Outcome::Infeasible(_) => tally.n_died += 1,
+                Outcome::Failed(_) => tally.n_failed += 1,
+                Outcome::Cancelled => tally.n_cancelled += 1,
+            }
+        }
+        tally
+    }
+
+    /// Attempts that say something about the cell.
+    pub fn n_valid(&self) -> u32 {
+        self.n_measured + self.n_died
+    }
+
+    /// It was measured and never died of its own making.
+    pub fn lived(&self) -> bool {
+        self.n_measured > 0 && self.n_died == 0
+    }
+}
+
+/// Upper 95 % bound of the probability to die at a start, after `n_starts` without a death:
+/// 1 - 0.05^(1/n). `None` without a start.
+pub fn survival_bound(n_starts: u32) -> Option<f64> {
+    (n_starts > 0).then(|| 1.0 - 0.05_f64.powf(1.0 / f64::from(n_starts)))
+}
+
+/// What became of one gate in one cell.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GateResult {
+    /// As the file writes it.
+    pub gate: String,
+    pub held: bool,
+    /// The number that decided: the worst attempt's for a proportion, else the mean; `None`
+    /// where it was not measured.
+    pub value: Option<f64>,
+    /// The number with its unit and where it comes from, or why there is none.
+    pub finding: String,
+}
+
+/// Judges every gate of the experiment over the measured attempts of a cell.
+///
+/// A gate on a proportion (success rate) is a safety gate and must hold in every attempt; any
+/// other must hold for the mean. A metric that one attempt could not measure misses the gate in
+/// both cases: the slow or broken attempt is the very one that yields no number.
+pub fn judge_gates(experiment: &Experiment, starts: &[Start<'_>]) -> Vec<GateResult> {
+    let judge =
+        |gate: &Gate| judge_gate(gate, reading::definition(experiment, &gate.metric), starts);
+    experiment.gates.iter().map(judge).collect()
+}
+
+fn judge_gate(gate: &Gate, metric: Option<&MetricDef>, starts: &[Start<'_>]) -> GateResult {
+    let scale = metric.map_or(Scale::Ratio, |metric| metric.scale);
+    let result = |held: bool, value: Option<f64>, finding: String| GateResult {
+        gate: gate.text.clone(),
+        held,
+        value,
+        finding,
+    };
+    let mut values = Vec::new();
+    for start in starts {
+        match start.gated_value(&gate.metric, scale) {
+            Ok(value) => values.push((start.number(), value)),
+            Err(why) => {
+                let finding = format!("not measured in start {}: {why}", start.number());
+                return result(false, None, finding);
+            }
+        }
+    }
+    let worst = values.iter().copied().reduce(|worst, next| {
+        let worse = match gate.comparison {
+            Comparison::Less | Comparison::LessOrEqual => next.1 > worst.1,
+            Comparison::Greater | Comparison::GreaterOrEqual => next.1 < worst.1,
+        };
+        if worse { next } else { worst }
+    });
+    let Some((number, worst)) = worst else {
+        return result(false, None, "not measured".to_owned());
+    };
+    let n = values.len();
+    let (value, source) = match (scale, n) {
+        (_, 1) => (worst, format!("in start {number}")),
+        (Scale::Proportion, _) => (worst, format!("in start {number}, the worst of {n}")),
+        (Scale::Ratio | Scale::Signed, _) => {
+            let mean = values.iter().map(|(_, value)| value).sum::<f64>() / n as f64;
+            (mean, format!("mean of {n} starts"))
+        }
+    };
+    let finding = format!("{} ({source})", number::with_unit(value, metric));
+    result(
+        gate.comparison.holds(value, gate.bound),
+        Some(value),
+        finding,
+    )
+}
+
+/// How a cell stands. `unscored` says why it cannot be ranked by the objectives, if so.
+pub fn stand(settled: &[&Settled], gates: &[GateResult], unscored: Option<&str>) -> Standing {
+    let tally = Tally::of(settled);
+    if tally.n_died > 0 {
+        return Standing::Infeasible {
+            died: tally.n_died,
+            of: tally.n_valid(),
+        };
+    }
+    if tally.n_measured == 0 {
+        return Standing::Undecided {
+            because: nothing_measured(settled, tally),
+        };
+    }
+    let missed: Vec<String> = contradictions(settled)
+        .chain(
+            gates
+                .iter()
+                .filter(|gate| !gate.held)
+                .map(|gate| format!("{}: {}", gate.gate, gate.finding)),
+        )
+        .collect();
+    if !missed.is_empty() {
+        return Standing::Rejected { gates: missed };
+    }
+    match unscored {
+        Some(because) => Standing::Undecided {
+            because: because.to_owned(),
+        },
+        None => Standing::Ranked,
+    }
+}
+
+/// Flags that the engine was proved to run otherwise than asked.
+fn contradictions<'a>(settled: &'a [&'a Settled]) -> impl Iterator<Item = String> + 'a {
+    let starts = settled.iter().filter_map(|attempt| Start::of(attempt));
+    starts.flat_map(|start| {
+        let number = start.number();
+        start.measured.attestation.iter().filter_map(move |flag| {
+            let Attested::Contradicted { found, .. } = &flag.attested else {
+                return None;
+            };
+            let (name, asked) = (&flag.flag, &flag.asked);
+            Some(format!(
+                "not as configured: {name} is {found} in start {number}, asked was {asked}"
+            ))
+        })
+    })
+}
+
+fn nothing_measured(settled: &[&Settled], tally: Tally) -> String {
+    if settled.is_empty() {
+        return "no start of it has settled".to_owned();
+    }
+    let causes: Vec<String> = settled
+        .iter()
+        .filter_map(|attempt| match &attempt.outcome {
+            Outcome::Failed(failure) => Some(failure.class.to_string()),
+            Outcome::Measured(_) | Outcome::Infeasible(_) | Outcome::Cancelled => None,
+        })
+        .fold(Vec::new(), |mut distinct, class| {
+            if !distinct.contains(&class) {
+                distinct.push(class);
+            }
+            distinct
+        });
+    let mut parts = Vec::new();
+    if tally.n_failed > 0 {
+        parts.push(format!(
+            "{} of {} starts failed ({})",
+            tally.n_failed,
+            tally.n_attempts,
+            causes.join(", ")
+        ));
+    }
+    if tally.n_cancelled > 0 {
+        parts.push(format!(
+            "{} of {} starts were cancelled",
+            tally.n_cancelled, tally.n_attempts
+        ));
+    }
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixture::{self, Numbers};
+    use crate::diagnose::FailureClass;
+
+    fn stand_with(gates: &[&str], attempts: &[Settled]) -> (Standing, Vec<GateResult>) {
+        let mut experiment = fixture::experiment();
+        experiment.gates = gates.iter().map(|text| fixture::gate(text)).collect();
+        let settled: Vec<&Settled> = attempts.iter().collect();
+        let starts: Vec<Start<'_>> = attempts.iter().filter_map(Start::of).collect();
+        let judged = judge_gates(&experiment, &starts);
+        (stand(&settled, &judged, None), judged)
+    }
+
+    fn rejected(gates: &[&str], attempts: &[Settled]) -> String {
+        match stand_with(gates, attempts).0 {
+            Standing::Rejected { gates } => gates.join("; "),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_death_of_its_own_making_outweighs_every_measurement() {
+        let attempts = [
+            fixture::measured("a", 1, Numbers::new(900.0, 90.0)),
+            fixture::died("a", 2, FailureClass::GpuOomServing),
+            fixture::failed("a", 3, FailureClass::EngineDied),
+        ];
+        // The failed start says nothing about the cell: it is not one of the two.
+        assert_eq!(
+            stand_with(&[], &attempts).0,
+            Standing::Infeasible { died: 1, of: 2 }
+        );
+    }
+
+    #[test]
+    fn nothing_measured_is_undecided_with_its_reason() {
+        let because = |attempts: &[Settled]| match stand_with(&[], attempts).0 {
+            Standing::Undecided { because } => because,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(because(&[]), "no start of it has settled");
+        let attempts = [
+            fixture::failed("a", 1, FailureClass::EngineDied),
+            fixture::failed("a", 2, FailureClass::EngineDied),
+            fixture::cancelled("a", 3),
+        ];
+        assert_eq!(
+            because(&attempts),
+            "2 of 3 starts failed (engine_died), 1 of 3 starts were cancelled"
+        );
+    }
+
+    #[test]
+    fn a_speed_gate_holds_for_the_mean() {
+        let attempts = [
+            fixture::measured("a", 1, Numbers::new(900.0, 80.0)),
+            fixture::measured("a", 2, Numbers::new(900.0, 110.0)),
+        ];
+        let gate = "kv-cache.ttft_repeat_ms.p50 < 100 ms";
+        let (standing, gates) = stand_with(&[gate], &attempts);
+        assert_eq!(standing, Standing::Ranked);
+        assert_eq!(gates[0].finding, "95.0 ms (mean of 2 starts)");
+        assert_eq!(
+            rejected(&["kv-cache.ttft_repeat_ms.p50 < 95 ms"], &attempts),
+            "kv-cache.ttft_repeat_ms.p50 < 95 ms: 95.0 ms (mean of 2 starts)"
+        );
+    }
+
+    #[test]
+    fn a_safety_gate_holds_in_every_attempt() {
+        let attempts = [
+            fixture::measured("a", 1, Numbers::new(900.0, 80.0)),
+            fixture::measured("a", 2, Numbers::new(900.0, 80.0).success(0.9)),
+        ];
+        assert_eq!(
+            rejected(&["kv-cache.success_rate >= 0.95"], &attempts),
+            "kv-cache.success_rate >= 0.95: 0.900 (in start 2, the worst of 2)"
+        );
+    }
+
+    #[test]
+    fn what_was_not_measured_is_no_pass() {
+        let broken = [
+            fixture::measured("a", 1, Numbers::new(900.0, 80.0)),
+            fixture::measured(
+                "a",
+                2,
+                Numbers::new(900.0, 80.0).success(0.2).failed("stalled"),
+            ),
+        ];
+        assert_eq!(
+            rejected(&["kv-cache.ttft_repeat_ms.p50 < 100 ms"], &broken),
+            "kv-cache.ttft_repeat_ms.p50 < 100 ms: not measured in start 2: kv-cache failed: stalled"
+        );
+        // The success rate of a failed node is what made it fail, so it counts.
+        assert_eq!(
+            rejected(&["kv-cache.success_rate >= 0.95"], &broken),
+            "kv-cache.success_rate >= 0.95: 0.200 (in start 2, the worst of 2)"
+        );
+    }
+
+    #[test]
+    fn an_engine_that_contradicts_its_flags_is_rejected() {
+        let attempts = [fixture::measured(
+            "a",
+            1,
+            Numbers::new(900.0, 80.0).contradicted("0.8"),
+        )];
+        assert_eq!(
+            rejected(&[], &attempts),
+            "not as configured: gpu-memory-utilization is 0.8 in start 1, asked was 0.85"
+        );
+    }
+
+    #[test]
+    fn the_survival_bound_is_63_percent_at_three_starts() {
+        assert!((survival_bound(3).unwrap() - 0.6316).abs() < 1e-4);
+        assert!((survival_bound(1).unwrap() - 0.95).abs() < 1e-12);
+        assert_eq!(survival_bound(0), None);
+    }
+}

@@ -1,0 +1,7 @@
+//! The root-cause messages of vLLM and of what it stands on, as tables.
+
+pub mod argument;
+pub mod fault;
+pub mod machine;
+pub mod memory;
+pub mod secondary;

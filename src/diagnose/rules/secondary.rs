@@ -1,0 +1,102 @@
+//! Lines that say that an engine died, not why; lines of an orderly stop; lines that only sound
+//! like a death.
+
+/// They prove a death and never name its cause.
+pub const DEAD: &[&str] = &[
+    "Engine core initialization failed",
+    "EngineCore failed to start",
+    "EngineCore encountered a fatal error",
+    "EngineCore hit an exception",
+    "EngineCore encountered an issue",
+    "WorkerProc failed to start",
+    "WorkerProc hit an exception",
+    "WorkerProc initialization failed",
+    "please check the stack trace above for the root cause",
+    "Got fatal signal from worker processes",
+    "Engine process failed to start",
+    "process died before responding to readiness probe",
+    "Error executing method",
+    "Exception in worker VllmWorkerProcess while processing method",
+    "AsyncLLM output_handler failed",
+    "Dumping input data for V1 LLM engine",
+    "ChildProcessError: worker died",
+    "EngineDeadError",
+    "Engine loop is not running",
+    "Background loop has errored already",
+    "Engine background task failed",
+    "Task finished unexpectedly. This should never happen",
+    "is already dead, terminating server process",
+    "died unexpectedly",
+    "Executor failed.",
+    "Engine process (pid",
+    "Frontend process failed during engine core initialization",
+];
+
+/// Exceptions that follow from the end of another process.
+pub const FOLLOWING: &[&str] = &[
+    "Executor failed.",
+    "RuntimeError: cancelled",
+    "Engine core initialization failed",
+    "WorkerProc initialization failed",
+    "Engine process failed to start",
+    "RPCServer process died",
+    "please check the stack trace above",
+    "EngineDeadError",
+    "EngineGenerateError",
+    "ChildProcessError: worker died",
+    "Background loop has errored already",
+    "ConnectionResetError",
+    "BrokenPipeError",
+    "EOFError",
+    "CancelledError",
+    "zmq.error.",
+    "KeyboardInterrupt",
+    "SystemExit",
+    "Frontend process failed",
+    "torch.distributed.elastic.multiprocessing.errors.ChildFailedError",
+    "RayTaskError",
+    "ray.exceptions.RayActorError",
+    "ray.exceptions.ActorDiedError",
+];
+
+/// Never a cause, whatever words they hold: dumps of arguments and of requests, hints, requests
+/// that were refused.
+pub const DECOYS: &[&str] = &[
+    "If out-of-memory error occurs during cudagraph capture",
+    "If you are running out of memory",
+    "because there is not enough KV cache space",
+    "No available shared memory broadcast block found",
+    "If OOM'ed, check the difference",
+    "Possibly too large swap space",
+    "This model's maximum context length is",
+    "Dumping input data",
+    "Dumping scheduler",
+    "non-default args:",
+    "args: Namespace(",
+    "with config: ",
+    "Received request",
+    "CUDA kernel errors might be asynchronously reported",
+    "leaked semaphore objects",
+    "leaked shared_memory objects",
+    "destroy_process_group() was not called",
+    "process group has NOT been destroyed",
+];
+
+/// An orderly stop; compared with the start of a line.
+pub const STOPPING: &[&str] = &[
+    "Shutting down FastAPI HTTP server",
+    "Waiting for application shutdown",
+    "Application shutdown complete",
+    "Finished server process [",
+    "Shutdown initiated (timeout=",
+    "Shutdown complete",
+    "[shutdown] API server: shutdown triggered",
+    "[shutdown] EngineCore: trigger received signal=SIGTERM",
+    "Engine is gracefully shutting down",
+    "Gracefully stopping http server",
+    "KeyboardInterrupt",
+    "Received signal 15",
+    "WorkerProc was terminated",
+    "Parent process exited, terminating worker",
+    "Worker exiting",
+];

@@ -1,0 +1,3 @@
+//! The edge to the GPUs.
+
+pub mod null;

@@ -1,0 +1,166 @@
+//! The `Load` port over HTTP: which engine is asked what, and which workload runs.
+
+use std::time::Duration;
+
+use crate::load::client::{ClientError, RequestLimits, new_client};
+use crate::load::control::{Control, ControlError};
+use crate::load::metrics::MetricsPage;
+use crate::load::prompt::{PromptSearch, SearchStep};
+use crate::load::workload::kv_cache;
+use crate::measure::node::NodeRecord;
+use crate::measure::prompt::{NodePrompts, Prompt, PromptBook};
+use crate::outcome::EngineFacts;
+use crate::runner::ports::{Load, LoadError, Observed, Probe, ReadyServer, Target};
+use crate::spec::experiment::{Workload, WorkloadSpec};
+
+/// Talks to engines over HTTP/1.1.
+#[derive(Debug, Clone)]
+pub struct HttpLoad {
+    client: reqwest::Client,
+    limits: RequestLimits,
+}
+
+impl HttpLoad {
+    /// `request_timeout` bounds every measured request; within it, a stream that has begun may
+    /// pause for the usual stall limit.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be set up.
+    pub fn new(request_timeout: Duration) -> Result<Self, ClientError> {
+        Self::with_limits(RequestLimits::within(request_timeout))
+    }
+
+    /// The same with limits of the caller's choice.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be set up.
+    pub fn with_limits(limits: RequestLimits) -> Result<Self, ClientError> {
+        Ok(Self {
+            client: new_client()?,
+            limits,
+        })
+    }
+
+    fn control<'a>(&'a self, target: &'a Target) -> Control<'a> {
+        Control::new(&self.client, target)
+    }
+
+    /// Cuts one prompt.
+    async fn cut(
+        &self,
+        server: &ReadyServer,
+        node: &str,
+        mut search: PromptSearch,
+    ) -> Result<Prompt, LoadError> {
+        let control = self.control(server.target());
+        loop {
+            match search.step() {
+                SearchStep::Count(text) => {
+                    let tokens = control.count_tokens(&text).await;
+                    search.learn(tokens.map_err(|error| cannot_cut(node, error))?);
+                }
+                SearchStep::Found(prompt) => return Ok(prompt),
+                SearchStep::Failed(error) => return Err(cannot_cut(node, error)),
+            }
+        }
+    }
+}
+
+impl Load for HttpLoad {
+    async fn probe(&self, target: &Target) -> Probe {
+        self.control(target).probe().await
+    }
+
+    async fn facts(&self, server: &ReadyServer) -> Result<Observed, LoadError> {
+        let control = self.control(server.target());
+        let cannot_ask = |error| load_error("cannot ask the engine what it is".to_owned(), error);
+        let version = control.version().await.map_err(cannot_ask)?;
+        let model = control.served_model().await.map_err(cannot_ask)?;
+        let metrics_text = match control.metrics_text().await {
+            Ok(text) => text,
+            // An engine without this page can be measured; what the page would tell stays
+            // unknown.
+            Err(ControlError::Status { .. }) => String::new(),
+            Err(error) => return Err(cannot_ask(error)),
+        };
+        let cache = MetricsPage::parse(&metrics_text).cache_info();
+        let facts = EngineFacts {
+            version,
+            max_model_len: model.max_model_len,
+            kv_cache_tokens: cache.kv_cache_tokens,
+            block_size: cache.block_size,
+            warnings: Vec::new(),
+        };
+        Ok(Observed {
+            facts,
+            metrics_text,
+        })
+    }
+
+    async fn compose(
+        &self,
+        server: &ReadyServer,
+        workloads: &[Workload],
+        seed: u64,
+    ) -> Result<PromptBook, LoadError> {
+        // One count over all nodes, so that no two prompts of a run begin alike.
+        let mut ordinals = 0..;
+        let mut nodes = Vec::new();
+        for workload in workloads {
+            let node = workload.name.as_str();
+            let (n_prompts, n_tokens) = match &workload.spec {
+                WorkloadSpec::KvCache(spec) => (spec.iterations, spec.prompt_tokens),
+            };
+            let mut search =
+                || PromptSearch::new(seed, ordinals.next().unwrap_or(u32::MAX), n_tokens);
+            let warm_up = self.cut(server, node, search()).await?;
+            let mut prompts = Vec::new();
+            for _ in 0..n_prompts {
+                prompts.push(self.cut(server, node, search()).await?);
+            }
+            nodes.push(NodePrompts {
+                node: node.to_owned(),
+                warm_up,
+                prompts,
+            });
+        }
+        let model = server.target().model.clone();
+        Ok(PromptBook {
+            version: PromptBook::VERSION,
+            model,
+            seed,
+            nodes,
+        })
+    }
+
+    async fn run(
+        &self,
+        server: &ReadyServer,
+        workload: &Workload,
+        book: &PromptBook,
+    ) -> NodeRecord {
+        match &workload.spec {
+            WorkloadSpec::KvCache(spec) => {
+                let session = kv_cache::Session {
+                    client: &self.client,
+                    server,
+                    limits: self.limits,
+                    node: &workload.name,
+                    spec,
+                };
+                session.run(book).await
+            }
+        }
+    }
+}
+
+fn cannot_cut(node: &str, error: impl std::error::Error + Send + Sync + 'static) -> LoadError {
+    load_error(format!("cannot make the prompts of `{node}`"), error)
+}
+
+fn load_error(what: String, error: impl std::error::Error + Send + Sync + 'static) -> LoadError {
+    LoadError {
+        what,
+        source: Some(Box::new(error)),
+    }
+}

@@ -1,0 +1,22 @@
+//! Talks HTTP to engines: asks whether they serve and what they are, cuts prompts by their
+//! tokenizers, and runs the workloads against them.
+
+pub mod chat;
+pub mod client;
+pub mod control;
+mod http_load;
+pub mod metrics;
+pub mod prompt;
+pub mod proof;
+pub mod reason;
+pub mod sse;
+pub mod words;
+pub mod workload;
+
+#[cfg(test)]
+mod fake_vllm;
+#[cfg(test)]
+mod tests;
+
+pub use client::RequestLimits;
+pub use http_load::HttpLoad;

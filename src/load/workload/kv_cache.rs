@@ -1,0 +1,264 @@
+//! The `kv-cache` workload: how much faster is a prompt that the engine has seen before?
+//!
+//! After a warm-up, each prompt is sent twice, one request at a time: its first request, which
+//! no cache can serve, and the same again. The engine's prefix cache counters are read around
+//! each request, outside of its timed span.
+
+mod report;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::load::client::{Exchange, RequestLimits, SpeedRequest, stream_chat};
+use crate::load::control::Control;
+use crate::load::metrics::{MetricsPage, PrefixCounters};
+use crate::load::proof::prove;
+use crate::load::reason::reason;
+use crate::load::workload::kv_cache::report::{Ending, Run, summarise};
+use crate::measure::node::NodeRecord;
+use crate::measure::prompt::{NodePrompts, Prompt, PromptBook};
+use crate::measure::request::{CacheCounters, Request, RequestFailure, RequestRole};
+use crate::runner::ports::ReadyServer;
+use crate::spec::experiment::KvCacheSpec;
+
+/// So many requests in a row without any answer: the engine has stopped answering.
+const SILENT_REQUESTS: u32 = 2;
+
+/// The counters are written by another task of the server than the one that ends the response:
+/// so often, and after such a pause, they are looked at again.
+const COUNTER_READINGS: u32 = 10;
+const COUNTER_PAUSE: Duration = Duration::from_millis(50);
+
+/// One run of the workload against one engine.
+#[derive(Debug, Clone, Copy)]
+pub struct Session<'a> {
+    pub client: &'a reqwest::Client,
+    pub server: &'a ReadyServer,
+    pub limits: RequestLimits,
+    pub node: &'a str,
+    pub spec: &'a KvCacheSpec,
+}
+
+impl Session<'_> {
+    /// Runs it. Failed requests are in the record; it ends early when the engine stops
+    /// answering.
+    pub async fn run(&self, book: &PromptBook) -> NodeRecord {
+        let started = Instant::now();
+        let (requests, ending) = match self.prompts(book) {
+            Ok(prompts) => self.send_all(prompts, book.seed).await,
+            Err(because) => (Vec::new(), Ending::Early { because }),
+        };
+        let run = Run {
+            node: self.node,
+            prompts: book.node(self.node),
+            block_size: self.server.facts().block_size,
+            requests: &requests,
+            ending,
+            took_ms: started.elapsed().as_secs_f64() * 1e3,
+        };
+        NodeRecord {
+            report: summarise(&run),
+            requests,
+        }
+    }
+
+    fn prompts<'b>(&self, book: &'b PromptBook) -> Result<&'b NodePrompts, String> {
+        let prompts = book
+            .node(self.node)
+            .ok_or("the prompt book has no prompts for it")?;
+        let (has, needs) = (prompts.prompts.len(), self.spec.iterations as usize);
+        if has < needs {
+            return Err(format!(
+                "the prompt book has {has} prompts for it, it needs {needs}"
+            ));
+        }
+        Ok(prompts)
+    }
+
+    async fn send_all(&self, prompts: &NodePrompts, seed: u64) -> (Vec<Request>, Ending) {
+        let mut sender = Sender {
+            session: self,
+            seed,
+            requests: Vec::new(),
+            n_silent: 0,
+        };
+        // The warm-up has a prompt of its own; the number says nothing there.
+        let mut silence = sender
+            .send(RequestRole::WarmUp, 0, &prompts.warm_up)
+            .await
+            .err();
+        for (number, prompt) in (0..self.spec.iterations).zip(&prompts.prompts) {
+            if silence.is_some() {
+                break;
+            }
+            silence = sender.send_pair(number, prompt).await.err();
+        }
+        let ending = silence.map_or(Ending::Whole, |because| Ending::Early { because });
+        (sender.requests, ending)
+    }
+
+    async fn send(&self, prompt: &Prompt, seed: u64) -> (Exchange, Option<CacheCounters>) {
+        let target = self.server.target();
+        let content = prompt.text.as_str();
+        let request = SpeedRequest {
+            content,
+            max_tokens: self.spec.max_tokens,
+            seed,
+        };
+        let body = request.body(&target.model);
+        let before = self.read_counters().await;
+        let origin = self.server.origin();
+        let mut exchange = stream_chat(self.client, target, body, self.limits, origin).await;
+        exchange.failure = judge(&exchange, self.spec.max_tokens);
+        let counters = match (before, &exchange.failure) {
+            (Some(before), None) => self.counters_since(before).await,
+            _ => None,
+        };
+        (exchange, counters)
+    }
+
+    async fn read_counters(&self) -> Option<PrefixCounters> {
+        let text = Control::new(self.client, self.server.target())
+            .metrics_text()
+            .await
+            .ok()?;
+        Some(MetricsPage::parse(&text).prefix_counters())
+    }
+
+    /// How far the counters moved, once they tell of the request at all; `None` when they do
+    /// not.
+    async fn counters_since(&self, before: PrefixCounters) -> Option<CacheCounters> {
+        for reading in 0..COUNTER_READINGS {
+            if reading > 0 {
+                sleep(COUNTER_PAUSE).await;
+            }
+            let after = self.read_counters().await?;
+            let queries = difference(before.queries, after.queries)?;
+            let hits = difference(before.hits, after.hits)?;
+            // Where prefix caching is off only the prompt tokens move.
+            let prompt_tokens = difference(before.prompt_tokens, after.prompt_tokens);
+            if prompt_tokens.unwrap_or(queries) > 0 {
+                return Some(CacheCounters { queries, hits });
+            }
+        }
+        None
+    }
+}
+
+/// Sends requests one after the other and keeps what came of them.
+struct Sender<'a> {
+    session: &'a Session<'a>,
+    seed: u64,
+    requests: Vec<Request>,
+    /// Requests in a row that found nobody.
+    n_silent: u32,
+}
+
+impl Sender<'_> {
+    /// A first request and, unless it failed, its repeat: without a first, the repeat would be
+    /// one itself.
+    async fn send_pair(&mut self, number: u32, prompt: &Prompt) -> Result<(), String> {
+        let succeeded = self.send(RequestRole::First, number, prompt).await?;
+        if succeeded {
+            self.send(RequestRole::Repeat, number, prompt).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends one request; says whether it succeeded. The error says why no further request
+    /// makes sense.
+    async fn send(
+        &mut self,
+        role: RequestRole,
+        number: u32,
+        prompt: &Prompt,
+    ) -> Result<bool, String> {
+        let (exchange, counters) = self.session.send(prompt, self.seed).await;
+        let proof = match (&exchange.failure, exchange.usage) {
+            (None, Some(usage)) => Some(prove(
+                usage,
+                counters,
+                self.session.server.facts().block_size,
+            )),
+            _ => None,
+        };
+        let failure = exchange.failure.clone();
+        self.requests.push(Request {
+            node: self.session.node.to_owned(),
+            index: u32::try_from(self.requests.len()).expect("iterations are counted in 32 bits"),
+            role,
+            prompt: number,
+            instants: exchange.instants,
+            usage: exchange.usage,
+            counters,
+            finish_reason: exchange.finish_reason,
+            failure: exchange.failure,
+            proof,
+        });
+        match failure {
+            Some(failure) if is_silence(&failure) => {
+                self.n_silent += 1;
+                if self.n_silent >= SILENT_REQUESTS {
+                    return Err(format!(
+                        "the engine stopped answering: {}",
+                        reason(&failure)
+                    ));
+                }
+                Ok(false)
+            }
+            failure => {
+                self.n_silent = 0;
+                Ok(failure.is_none())
+            }
+        }
+    }
+}
+
+/// True when nobody answered at all.
+fn is_silence(failure: &RequestFailure) -> bool {
+    match failure {
+        RequestFailure::Connect { .. } | RequestFailure::Stalled { .. } => true,
+        RequestFailure::Status { .. }
+        | RequestFailure::ErrorEvent { .. }
+        | RequestFailure::Cut { .. }
+        | RequestFailure::Garbled { .. }
+        | RequestFailure::Unexpected { .. } => false,
+    }
+}
+
+/// Why the exchange is no measurement of this workload: every cell must see the same number of
+/// tokens.
+fn judge(exchange: &Exchange, max_tokens: u32) -> Option<RequestFailure> {
+    let unexpected = |detail: String| Some(RequestFailure::Unexpected { detail });
+    if exchange.failure.is_some() {
+        return exchange.failure.clone();
+    }
+    let Some(usage) = exchange.usage else {
+        return unexpected("the answer has no usage".to_owned());
+    };
+    if usage.output != u64::from(max_tokens) {
+        return unexpected(format!(
+            "{} output tokens instead of {max_tokens}",
+            usage.output
+        ));
+    }
+    match exchange.finish_reason.as_deref() {
+        Some("length") => {}
+        other => {
+            let other = other.unwrap_or("none");
+            return unexpected(format!("finish_reason `{other}` instead of `length`"));
+        }
+    }
+    if exchange.instants.first_token.is_none() {
+        return unexpected("no delta carried a token".to_owned());
+    }
+    None
+}
+
+/// By how much a counter grew; `None` when it is unknown or was reset.
+fn difference(before: Option<f64>, after: Option<f64>) -> Option<u64> {
+    let grown = (after? - before?).round();
+    // The cast saturates, which no counter of tokens can reach.
+    (grown.is_finite() && grown >= 0.0).then_some(grown as u64)
+}

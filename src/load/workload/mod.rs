@@ -1,0 +1,3 @@
+//! The workloads, one file for each kind.
+
+pub mod kv_cache;

@@ -1,0 +1,271 @@
+//! The starts of a run in randomised blocks, and which of them are left after some have settled.
+//!
+//! In a block every cell is started once, in an order of its own, so that whatever drifts on the
+//! machine hits all cells alike. Knows nothing of how an attempt is made.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnose::{Consequence, FailureClass};
+use crate::id::CellId;
+use crate::matrix::cell::Cell;
+use crate::outcome::{Outcome, Settled};
+use crate::plan::shuffle::shuffle;
+
+/// How often a place whose attempt failed without the cell's fault is tried in all.
+const TRIES_PER_PLACE: u32 = 2;
+
+/// One place of the plan: a cell in a block.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PlannedAttempt {
+    pub cell: CellId,
+    /// From 1.
+    pub block: u32,
+}
+
+/// Plans `repeats` blocks of all cells, each shuffled by the seed and the block's number.
+pub fn plan(cells: &[Cell], repeats: u32, seed: u64) -> Vec<PlannedAttempt> {
+    (1..=repeats)
+        .flat_map(|block| {
+            let mut order: Vec<&CellId> = cells.iter().map(|cell| &cell.id).collect();
+            shuffle(&mut order, seed, u64::from(block));
+            order.into_iter().map(move |cell| PlannedAttempt {
+                cell: cell.clone(),
+                block,
+            })
+        })
+        .collect()
+}
+
+/// What is left to start after the attempts that have settled, in the order in which to start
+/// it: block after block, in a block first the places that were not tried, then those that
+/// failed.
+///
+/// - A measured attempt settles its place.
+/// - An infeasible one settles every place of its cell: such a death is not tried again.
+/// - A failed one, the machine's fault or nobody's, leaves its place to be tried once more.
+/// - One that failed with the runtime itself is tried as often as it takes: the daemon's absence
+///   costs no cell its place, and the runner stops by itself when it does not end.
+/// - A cancelled one leaves its place as it was.
+pub fn remaining(plan: &[PlannedAttempt], settled: &[Settled]) -> Vec<PlannedAttempt> {
+    let mut dead: HashSet<&CellId> = HashSet::new();
+    let mut done: HashSet<(&CellId, u32)> = HashSet::new();
+    let mut failures: HashMap<(&CellId, u32), u32> = HashMap::new();
+    let mut lost: HashMap<(&CellId, u32), u32> = HashMap::new();
+    for record in settled {
+        let place = (&record.attempt.cell, record.block);
+        match &record.outcome {
+            Outcome::Measured(_) => {
+                done.insert(place);
+            }
+            Outcome::Infeasible(_) => {
+                dead.insert(place.0);
+            }
+            Outcome::Failed(failure) => match failure.consequence {
+                Consequence::Machine | Consequence::Retry => {
+                    *failures.entry(place).or_default() += 1;
+                    if failure.class == FailureClass::Runtime {
+                        *lost.entry(place).or_default() += 1;
+                    }
+                }
+                Consequence::Infeasible => {
+                    dead.insert(place.0);
+                }
+            },
+            Outcome::Cancelled => {}
+        }
+    }
+    let tries = |planned: &PlannedAttempt| {
+        let place = (&planned.cell, planned.block);
+        failures.get(&place).copied().unwrap_or(0) - lost.get(&place).copied().unwrap_or(0)
+    };
+    let failed = |planned: &PlannedAttempt| {
+        failures
+            .get(&(&planned.cell, planned.block))
+            .copied()
+            .unwrap_or(0)
+    };
+    let mut left: Vec<PlannedAttempt> = plan
+        .iter()
+        .filter(|planned| {
+            !dead.contains(&planned.cell)
+                && !done.contains(&(&planned.cell, planned.block))
+                && tries(planned) < TRIES_PER_PLACE
+        })
+        .cloned()
+        .collect();
+    // Stable: places of one block that failed equally often keep the plan's order.
+    left.sort_by_key(|planned| (planned.block, failed(planned)));
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::diagnose::{Failure, FailureClass, Phase};
+    use crate::id::{AttemptId, AttemptNo};
+    use crate::outcome::{EngineFacts, Measured};
+
+    fn cells(names: &[&str]) -> Vec<Cell> {
+        names
+            .iter()
+            .map(|name| Cell {
+                id: CellId::of(name),
+                name: (*name).to_owned(),
+                coordinates: Vec::new(),
+                flags: BTreeMap::new(),
+                env: BTreeMap::new(),
+                memory: None,
+            })
+            .collect()
+    }
+
+    fn settled(cell: &str, block: u32, outcome: Outcome) -> Settled {
+        Settled {
+            attempt: AttemptId {
+                cell: CellId::of(cell),
+                number: AttemptNo(1),
+            },
+            cell_name: cell.to_owned(),
+            block,
+            started_at: jiff::Timestamp::UNIX_EPOCH,
+            took_ms: 1.0,
+            outcome,
+            end: None,
+        }
+    }
+
+    fn measured() -> Outcome {
+        Outcome::Measured(Measured {
+            ready_after_ms: 1.0,
+            nodes: Vec::new(),
+            attestation: Vec::new(),
+            engine: EngineFacts::default(),
+        })
+    }
+
+    fn failure(consequence: Consequence) -> Failure {
+        Failure {
+            class: FailureClass::Unknown,
+            phase: Phase::Starting,
+            consequence,
+            cause: None,
+            explanation: String::new(),
+            suggestion: None,
+            node: None,
+            exit_code: None,
+            oom_killed: None,
+            log_tail: Vec::new(),
+        }
+    }
+
+    /// A plan in an order that the test can see: a, b, c in each of two blocks.
+    fn by_name() -> Vec<PlannedAttempt> {
+        (1..=2)
+            .flat_map(|block| {
+                ["a", "b", "c"].map(|name| PlannedAttempt {
+                    cell: CellId::of(name),
+                    block,
+                })
+            })
+            .collect()
+    }
+
+    fn left(settled: &[Settled]) -> Vec<String> {
+        remaining(&by_name(), settled)
+            .iter()
+            .map(|planned| {
+                let name = ["a", "b", "c"]
+                    .into_iter()
+                    .find(|name| CellId::of(name) == planned.cell)
+                    .unwrap();
+                format!("{name}{}", planned.block)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn each_block_has_every_cell_once_and_blocks_differ() {
+        let cells = cells(&["a", "b", "c", "d", "e", "f", "g", "h"]);
+        let all = plan(&cells, 3, 1);
+        assert_eq!(all.len(), 24);
+        let block = |number| {
+            let ids: Vec<&CellId> = all
+                .iter()
+                .filter(|p| p.block == number)
+                .map(|p| &p.cell)
+                .collect();
+            ids
+        };
+        for number in 1..=3 {
+            let distinct: HashSet<&CellId> = block(number).into_iter().collect();
+            assert_eq!(distinct.len(), 8);
+        }
+        assert_ne!(block(1), block(2));
+        assert_ne!(block(2), block(3));
+        assert!(all.is_sorted_by_key(|planned| planned.block));
+        assert_eq!(plan(&cells, 3, 1), all);
+        assert_ne!(plan(&cells, 3, 2), all);
+        // More repeats only add blocks.
+        assert_eq!(plan(&cells, 1, 1), all[..8]);
+    }
+
+    #[test]
+    fn a_measured_place_is_settled_and_its_other_blocks_are_not() {
+        assert_eq!(left(&[]), ["a1", "b1", "c1", "a2", "b2", "c2"]);
+        assert_eq!(
+            left(&[settled("b", 1, measured())]),
+            ["a1", "c1", "a2", "b2", "c2"]
+        );
+    }
+
+    #[test]
+    fn an_infeasible_cell_has_no_places_left() {
+        let died = || Outcome::Infeasible(failure(Consequence::Infeasible));
+        assert_eq!(left(&[settled("a", 1, died())]), ["b1", "c1", "b2", "c2"]);
+        // Also when it lived before.
+        let lived_first = [settled("a", 1, measured()), settled("a", 2, died())];
+        assert_eq!(left(&lived_first), ["b1", "c1", "b2", "c2"]);
+    }
+
+    #[test]
+    fn a_failed_place_is_tried_once_more_at_the_end_of_its_block() {
+        for consequence in [Consequence::Machine, Consequence::Retry] {
+            let failed = || settled("a", 1, Outcome::Failed(failure(consequence)));
+            assert_eq!(left(&[failed()]), ["b1", "c1", "a1", "a2", "b2", "c2"]);
+            assert_eq!(left(&[failed(), failed()]), ["b1", "c1", "a2", "b2", "c2"]);
+            let then_measured = [failed(), settled("a", 1, measured())];
+            assert_eq!(left(&then_measured), ["b1", "c1", "a2", "b2", "c2"]);
+        }
+    }
+
+    #[test]
+    fn the_absence_of_the_runtime_costs_no_place() {
+        let lost = || {
+            let failure = Failure {
+                class: FailureClass::Runtime,
+                ..failure(Consequence::Machine)
+            };
+            settled("a", 1, Outcome::Failed(failure))
+        };
+        let all_but_last = ["b1", "c1", "a1", "a2", "b2", "c2"];
+        assert_eq!(left(&[lost(), lost(), lost()]), all_but_last);
+        let failed = || settled("a", 1, Outcome::Failed(failure(Consequence::Machine)));
+        assert_eq!(left(&[lost(), failed()]), all_but_last);
+        assert_eq!(left(&[lost(), failed(), failed()]).len(), 5);
+    }
+
+    #[test]
+    fn a_cancelled_place_is_as_it_was() {
+        let cancelled = || settled("a", 1, Outcome::Cancelled);
+        assert_eq!(left(&[cancelled(), cancelled(), cancelled()]), left(&[]));
+    }
+
+    #[test]
+    fn attempts_of_cells_that_are_not_planned_change_nothing() {
+        assert_eq!(left(&[settled("z", 1, measured())]), left(&[]));
+    }
+}

@@ -1,0 +1,377 @@
+//! From a run's record and its decision to the model of the report.
+
+use crate::decide::decision::{CellResult, Decision, Ranking};
+use crate::decide::reading;
+use crate::decide::score::Spread;
+use crate::diagnose::Failure;
+use crate::manifest::{Manifest, RunRecord};
+use crate::outcome::{Outcome, Settled};
+use crate::report::docker_run;
+use crate::report::text::Prose;
+use crate::report::view::{
+    AxisView, BlockView, DeathBrief, DeathView, Deploy, EngineView, FORMAT, Method, ObjectiveView,
+    Progress, Row, UseCaseRow, UseCaseView, View,
+};
+use crate::report::wording::Wording;
+use crate::report::{attested, workload};
+use crate::spec::experiment::{Axis, Experiment, Objective};
+use crate::spec::flag::{FlagValue, Knob};
+use crate::spec::profile::BaseFlag;
+use crate::spec::secret::is_secret_flag;
+use crate::spec::vllm_flags::short_name;
+
+/// Gathers everything that a report says.
+pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
+    let manifest = &record.manifest;
+    let experiment = &manifest.experiment;
+    let wording = Wording { record, decision };
+    let ranking = &decision.ranking;
+    View {
+        format: FORMAT,
+        gridrun: manifest.gridrun.clone(),
+        experiment: experiment.name.clone(),
+        run: manifest.run.clone(),
+        started_at: manifest.started_at,
+        stand_in: manifest.is_stand_in(),
+        progress: Progress {
+            ending: record.ending.clone(),
+            n_cells: decision.cells.len(),
+            n_planned: decision.cells.len() as u32 * experiment.run.repeats,
+            n_settled: record.settled.len() as u32,
+            missing: wording.missing(),
+        },
+        verdict: wording.verdict(),
+        objectives: objectives(experiment, &experiment.objectives),
+        axes: experiment
+            .axes
+            .iter()
+            .map(|axis| axis_view(axis, decision))
+            .collect(),
+        baseline: decision
+            .baseline
+            .map(|index| decision.cells[index].cell.name.clone()),
+        equivalence: experiment.run.equivalence,
+        cells: decision
+            .order
+            .iter()
+            .map(|&index| row(index, experiment, decision))
+            .collect(),
+        use_cases: decision
+            .use_cases
+            .iter()
+            .map(|ranking| use_case(ranking, experiment, decision, &wording))
+            .collect(),
+        gates: experiment
+            .gates
+            .iter()
+            .map(|gate| gate.text.clone())
+            .collect(),
+        workloads: workload::views(manifest, decision),
+        deaths: deaths(decision, Ending::OfItsOwnMaking),
+        failures: deaths(decision, Ending::OfAnothers),
+        attestation: attested::flags(decision),
+        warnings: attested::warnings(decision),
+        method: method(record, decision),
+        deploy: ranking
+            .order
+            .first()
+            .map(|&first| deploy(manifest, &decision.cells[first])),
+        folder: format!("results/{}/{}", experiment.name, manifest.run),
+    }
+}
+
+fn objectives(experiment: &Experiment, objectives: &[Objective]) -> Vec<ObjectiveView> {
+    let total: f64 = objectives.iter().map(|objective| objective.weight).sum();
+    objectives
+        .iter()
+        .map(|objective| {
+            let definition = reading::definition(experiment, &objective.metric);
+            ObjectiveView {
+                metric: objective.metric.to_string(),
+                unit: definition.map_or("", |definition| definition.unit.symbol()),
+                goal: objective.goal,
+                weight: objective.weight / total,
+                definition,
+            }
+        })
+        .collect()
+}
+
+fn axis_view(axis: &Axis, decision: &Decision<'_>) -> AxisView {
+    let mut values = decision
+        .cells
+        .iter()
+        .map(|cell| coordinate(cell, &axis.knob));
+    let first = values.next().flatten();
+    let everywhere = first.clone().filter(|_| values.all(|value| value == first));
+    AxisView {
+        name: axis.knob.to_string(),
+        short_name: match &axis.knob {
+            Knob::Flag(flag) => short_name(flag).to_owned(),
+            Knob::Env(_) => axis.knob.to_string(),
+        },
+        everywhere,
+    }
+}
+
+fn coordinate(cell: &CellResult<'_>, knob: &Knob) -> Option<FlagValue> {
+    let found = cell.cell.coordinates.iter().find(|(name, _)| name == knob);
+    found.map(|(_, value)| value.clone())
+}
+
+fn row(index: usize, experiment: &Experiment, decision: &Decision<'_>) -> Row {
+    let cell = &decision.cells[index];
+    let ranking = &decision.ranking;
+    let first = ranking.order.first().copied();
+    let behind = first.and_then(|first| ranking.behind(index, first));
+    Row {
+        rank: ranking.ranks[index],
+        cell: cell.cell.name.clone(),
+        cell_id: cell.cell.id.clone(),
+        axes: experiment
+            .axes
+            .iter()
+            .map(|axis| coordinate(cell, &axis.knob))
+            .collect(),
+        standing: cell.standing.clone(),
+        tally: cell.tally,
+        objectives: spreads(&experiment.objectives, cell),
+        score: ranking.score(index).map(|score| score.spread),
+        behind_first: behind.map(|ratio| ratio - 1.0),
+        against_baseline: decision
+            .baseline
+            .and_then(|base| ranking.behind(base, index)),
+        same_as_first: first != Some(index)
+            && behind.is_some_and(|ratio| ratio - 1.0 < experiment.run.equivalence),
+        gate_results: cell.gates.clone(),
+        death: brief(cell),
+    }
+}
+
+fn spreads(objectives: &[Objective], cell: &CellResult<'_>) -> Vec<Option<Spread>> {
+    objectives
+        .iter()
+        .map(|objective| Spread::over(&objective.metric, &cell.starts))
+        .collect()
+}
+
+/// The death of an infeasible cell, or the failure of one that was never measured.
+fn brief(cell: &CellResult<'_>) -> Option<DeathBrief> {
+    let wanted = match (cell.tally.n_died, cell.tally.n_measured) {
+        (0, 0) => Ending::OfAnothers,
+        (0, _) => return None,
+        _ => Ending::OfItsOwnMaking,
+    };
+    let failure = cell
+        .settled
+        .iter()
+        .rev()
+        .find_map(|settled| wanted.failure(settled))?;
+    Some(DeathBrief {
+        class: failure.class,
+        phase: failure.phase,
+        cause: failure.cause.clone(),
+    })
+}
+
+fn use_case(
+    ranking: &Ranking<'_>,
+    experiment: &Experiment,
+    decision: &Decision<'_>,
+    wording: &Wording<'_>,
+) -> UseCaseView {
+    let first = ranking.order.first().copied();
+    let unscored = decision
+        .cells
+        .iter()
+        .zip(&ranking.scores)
+        .filter_map(|(cell, score)| {
+            let because = &score.as_ref()?.as_ref().err()?.because;
+            Some(Prose::name_first(&cell.cell.name).words(format!(": {because}")))
+        });
+    UseCaseView {
+        name: ranking.name.unwrap_or_default().to_owned(),
+        objectives: objectives(experiment, ranking.objectives),
+        verdict: wording.use_case(ranking),
+        cells: ranking
+            .order
+            .iter()
+            .map(|&index| UseCaseRow {
+                rank: ranking.ranks[index],
+                cell: decision.cells[index].cell.name.clone(),
+                objectives: spreads(ranking.objectives, &decision.cells[index]),
+                behind_first: first
+                    .and_then(|first| ranking.behind(index, first))
+                    .map(|ratio| ratio - 1.0),
+            })
+            .collect(),
+        unranked: unscored.collect(),
+    }
+}
+
+/// Which ends of attempts are asked for.
+#[derive(Clone, Copy)]
+enum Ending {
+    OfItsOwnMaking,
+    OfAnothers,
+}
+
+impl Ending {
+    fn failure(self, settled: &Settled) -> Option<&Failure> {
+        match (self, &settled.outcome) {
+            (Self::OfItsOwnMaking, Outcome::Infeasible(failure))
+            | (Self::OfAnothers, Outcome::Failed(failure)) => Some(failure),
+            (
+                Self::OfItsOwnMaking | Self::OfAnothers,
+                Outcome::Measured(_)
+                | Outcome::Infeasible(_)
+                | Outcome::Failed(_)
+                | Outcome::Cancelled,
+            ) => None,
+        }
+    }
+}
+
+/// Attempts of one cell that ended alike are shown once, with the last one's log.
+fn deaths(decision: &Decision<'_>, ending: Ending) -> Vec<DeathView> {
+    let mut deaths: Vec<DeathView> = Vec::new();
+    for &index in &decision.order {
+        let cell = &decision.cells[index];
+        for settled in &cell.settled {
+            let Some(failure) = ending.failure(settled) else {
+                continue;
+            };
+            let mut view = death(cell, settled, failure);
+            let alike = deaths.iter().position(|other| {
+                other.cell_id == view.cell_id
+                    && other.class == view.class
+                    && other.phase == view.phase
+                    && other.node == view.node
+            });
+            match alike {
+                Some(known) => {
+                    let known = &mut deaths[known];
+                    view.starts.splice(0..0, known.starts.drain(..));
+                    view.attempts.splice(0..0, known.attempts.drain(..));
+                    *known = view;
+                }
+                None => deaths.push(view),
+            }
+        }
+    }
+    deaths
+}
+
+fn death(cell: &CellResult<'_>, settled: &Settled, failure: &Failure) -> DeathView {
+    DeathView {
+        cell: cell.cell.name.clone(),
+        cell_id: cell.cell.id.clone(),
+        starts: vec![settled.attempt.number.0],
+        attempts: vec![settled.attempt.to_string()],
+        class: failure.class,
+        phase: failure.phase,
+        node: failure.node.clone(),
+        explanation: failure.explanation.clone(),
+        suggestion: failure.suggestion.clone(),
+        cause: failure.cause.clone(),
+        exit_code: failure.exit_code,
+        oom_killed: failure.oom_killed,
+        log_tail: failure.log_tail.clone(),
+    }
+}
+
+fn method(record: &RunRecord, decision: &Decision<'_>) -> Method {
+    let manifest = &record.manifest;
+    let experiment = &manifest.experiment;
+    let engine = &experiment.profile.engine;
+    let starts = || decision.cells.iter().flat_map(|cell| &cell.starts);
+    Method {
+        engine_versions: distinct(starts().filter_map(|s| s.measured.engine.version.clone())),
+        model: engine.model.clone(),
+        image: engine.image.clone(),
+        runtime: manifest.runtime.clone(),
+        host: manifest.host.clone(),
+        seed: experiment.run.seed,
+        repeats: experiment.run.repeats,
+        profile: experiment.profile.name.clone(),
+        base_flags: engine
+            .flags
+            .iter()
+            .map(|flag| (flag.name.to_string(), shown(flag)))
+            .collect(),
+        blocks: blocks(&record.settled),
+        engines: decision
+            .order
+            .iter()
+            .map(|&index| &decision.cells[index])
+            .filter(|cell| !cell.starts.is_empty())
+            .map(engine_view)
+            .collect(),
+        sources: manifest.sources.clone(),
+    }
+}
+
+/// A flag's value, unless it is a secret.
+fn shown(flag: &BaseFlag) -> FlagValue {
+    match is_secret_flag(flag.name.as_str()) {
+        true => FlagValue::Text("(hidden)".to_owned()),
+        false => flag.value.clone(),
+    }
+}
+
+fn engine_view(cell: &CellResult<'_>) -> EngineView {
+    let engines = || cell.starts.iter().map(|start| &start.measured.engine);
+    let ready: Vec<f64> = cell
+        .starts
+        .iter()
+        .map(|s| s.measured.ready_after_ms)
+        .collect();
+    EngineView {
+        cell: cell.cell.name.clone(),
+        ready_after_ms: Spread::of(&ready),
+        kv_cache_tokens: distinct(engines().filter_map(|engine| engine.kv_cache_tokens)),
+        max_model_len: distinct(engines().filter_map(|engine| engine.max_model_len)),
+        block_size: distinct(engines().filter_map(|engine| engine.block_size)),
+    }
+}
+
+fn blocks(settled: &[Settled]) -> Vec<BlockView> {
+    let mut blocks: Vec<BlockView> = Vec::new();
+    for attempt in settled {
+        match blocks.iter_mut().find(|block| block.block == attempt.block) {
+            Some(block) => block.cells.push(attempt.cell_name.clone()),
+            None => blocks.push(BlockView {
+                block: attempt.block,
+                cells: vec![attempt.cell_name.clone()],
+            }),
+        }
+    }
+    blocks.sort_by_key(|block| block.block);
+    blocks
+}
+
+fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+    values.fold(Vec::new(), |mut seen, value| {
+        if !seen.contains(&value) {
+            seen.push(value);
+        }
+        seen
+    })
+}
+
+fn deploy(manifest: &Manifest, cell: &CellResult<'_>) -> Deploy {
+    let mut deploy = docker_run::deploy(&manifest.experiment.profile, cell.cell);
+    if manifest.is_stand_in() {
+        deploy.notes.insert(
+            0,
+            Prose::new(
+                "Stand-in engines were measured: this is the command that the profile would run \
+                 for real, and nothing here says how it would fare.",
+            ),
+        );
+    } else if let Some(digest) = &manifest.runtime.image_digest {
+        let sentence = Prose::new("A tag can move; the image that was measured is ");
+        deploy.notes.insert(0, sentence.name(digest).words("."));
+    }
+    deploy
+}

@@ -1,0 +1,73 @@
+//! A report in every format, from one model.
+
+use crate::decide::Decision;
+use crate::decide::frame::Frame;
+use crate::decide::number;
+use crate::manifest::RunRecord;
+use crate::report::view::View;
+use crate::report::{assemble, json, markdown, terminal};
+
+/// A report, ready to be written.
+#[derive(Debug, Clone)]
+pub struct Report {
+    view: View,
+    frame: Frame,
+}
+
+/// Makes the report of a run, whole or not.
+pub fn build(record: &RunRecord) -> Report {
+    let decision = Decision::of(record);
+    Report {
+        view: assemble::view(record, &decision),
+        frame: Frame::of(&record.manifest, &decision),
+    }
+}
+
+impl Report {
+    /// `report.md`.
+    pub fn markdown(&self) -> String {
+        markdown::render(&self.view)
+    }
+
+    /// `report.json`.
+    pub fn json(&self) -> String {
+        json::render(&self.view)
+    }
+
+    /// `frame.csv`.
+    pub fn csv(&self) -> Vec<u8> {
+        self.frame.csv()
+    }
+
+    /// `frame.parquet`.
+    pub fn parquet(&self) -> Vec<u8> {
+        self.frame.parquet()
+    }
+
+    /// Verdict and table for a terminal of `width` columns; colour only where it is wanted.
+    pub fn terminal(&self, width: usize, colour: bool) -> String {
+        terminal::render(&self.view, width, colour)
+    }
+
+    /// True when at least one attempt was measured.
+    pub fn measured_anything(&self) -> bool {
+        self.view.cells.iter().any(|row| row.tally.n_measured > 0)
+    }
+
+    /// The first-placed cell so far and its objectives in one line; `None` while no cell is
+    /// ranked.
+    pub fn best(&self) -> Option<(String, String)> {
+        let first = self.view.cells.iter().find(|row| row.rank == Some(1))?;
+        let numbers: Vec<String> = self
+            .view
+            .objectives
+            .iter()
+            .zip(&first.objectives)
+            .filter_map(|(objective, value)| {
+                let mean = number::with_unit(value.as_ref()?.mean, objective.definition);
+                Some(format!("{} {mean}", objective.metric))
+            })
+            .collect();
+        Some((first.cell.clone(), numbers.join(", ")))
+    }
+}

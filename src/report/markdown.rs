@@ -1,0 +1,564 @@
+//! `report.md`: the whole report, verdict first, evidence last.
+
+use std::fmt::Write;
+
+use crate::decide::number;
+use crate::manifest::RunEnding;
+use crate::report::table::{self, Causes, Kind, Table, start_names};
+use crate::report::text::{Prose, code, fenced, inline, table_cell};
+use crate::report::view::{
+    DeathView, FlagView, Method, Remark, StartName, UseCaseView, View, WorkloadView,
+};
+use crate::report::wording::{STAMP, STAMP_MEANING};
+
+/// Lines of a log that a report shows; the whole log lies beside it.
+const LOG_LINES: usize = 25;
+
+/// Configurations that a list of attempts names before it only counts.
+const NAMES: usize = 8;
+
+/// Renders the report.
+pub fn render(view: &View) -> String {
+    let mut page = Page {
+        out: String::new(),
+        stand_in: view.stand_in,
+    };
+    page.head(view);
+    page.verdict(view);
+    page.cells(view);
+    page.gates(view);
+    for case in &view.use_cases {
+        page.use_case(case);
+    }
+    for workload in &view.workloads {
+        page.workload(workload);
+    }
+    page.deaths("Deaths: why configurations are infeasible", &view.deaths);
+    page.deaths("Starts that failed for other reasons", &view.failures);
+    page.attestation(view);
+    page.warnings(view);
+    page.method(view);
+    page.deploy(view);
+    page.next_steps(view);
+    page.out
+}
+
+struct Page {
+    out: String,
+    stand_in: bool,
+}
+
+impl Page {
+    fn line(&mut self, line: impl AsRef<str>) {
+        self.out += line.as_ref();
+        self.out.push('\n');
+    }
+
+    fn paragraph(&mut self, text: impl AsRef<str>) {
+        self.line(text);
+        self.line("");
+    }
+
+    /// A heading over numbers carries the stamp.
+    fn heading(&mut self, level: usize, text: &str) {
+        let marks = "#".repeat(level);
+        match self.stand_in {
+            true => self.paragraph(format!("{marks} {text} (**{STAMP}**)")),
+            false => self.paragraph(format!("{marks} {text}")),
+        }
+    }
+
+    fn bullets(&mut self, items: &[String]) {
+        for item in items {
+            self.line(format!("- {item}"));
+        }
+        if !items.is_empty() {
+            self.line("");
+        }
+    }
+
+    fn table(&mut self, table: &Table) {
+        let mut lines: Vec<Vec<String>> = vec![
+            table
+                .columns
+                .iter()
+                .map(|column| inline(&column.header))
+                .collect(),
+        ];
+        for row in &table.rows {
+            let cells = table.columns.iter().zip(row).map(|(column, cell)| {
+                table_cell(&match column.kind {
+                    Kind::Name => code(cell),
+                    Kind::Number | Kind::Words => quoted(cell),
+                })
+            });
+            lines.push(cells.collect());
+        }
+        let last = table.columns.len() - 1;
+        let widths: Vec<usize> = (0..table.columns.len())
+            .map(|column| {
+                let cells = lines.iter().map(|line| line[column].chars().count());
+                cells.max().unwrap_or(0).max(3)
+            })
+            .collect();
+        for (position, line) in lines.iter().enumerate() {
+            self.out.push('|');
+            for (column, cell) in line.iter().enumerate() {
+                let width = if column == last { 0 } else { widths[column] };
+                let _ = match table.columns[column].kind {
+                    Kind::Number => write!(self.out, " {cell:>width$} |"),
+                    Kind::Name | Kind::Words => write!(self.out, " {cell:<width$} |"),
+                };
+            }
+            self.line("");
+            if position == 0 {
+                self.out.push('|');
+                for (column, width) in widths.iter().enumerate() {
+                    let dashes = "-".repeat(if column == last { 2 } else { width - 1 });
+                    self.out += &match table.columns[column].kind {
+                        Kind::Number => format!(" {dashes}: |"),
+                        Kind::Name | Kind::Words => format!(" {dashes}- |"),
+                    };
+                }
+                self.line("");
+            }
+        }
+        self.line("");
+    }
+
+    fn head(&mut self, view: &View) {
+        if self.stand_in {
+            self.paragraph(format!("**{STAMP}: {STAMP_MEANING}**"));
+        }
+        self.paragraph(format!("# gridrun: {}", inline(&view.experiment)));
+        let progress = &view.progress;
+        if !progress.missing.is_empty() {
+            self.paragraph("**This run is not complete.** What follows rests on what has settled.");
+            self.bullets(&sentences(&progress.missing));
+        }
+        let ending = match &progress.ending {
+            RunEnding::Complete { at } => format!(", complete at {at}"),
+            RunEnding::Stopped { at, .. } => format!(", stopped at {at}"),
+            RunEnding::Open => String::new(),
+        };
+        self.paragraph(format!(
+            "Run {} of {}, started at {}{ending}. Configurations: {}; starts asked for: {}; \
+             starts settled: {}.",
+            code(view.run.as_str()),
+            code(&view.method.model),
+            view.started_at,
+            progress.n_cells,
+            progress.n_planned,
+            progress.n_settled,
+        ));
+    }
+
+    fn verdict(&mut self, view: &View) {
+        self.heading(2, "Verdict");
+        self.paragraph(format!("**{}**", view.verdict.headline.markdown()));
+        self.bullets(&sentences(&view.verdict.sentences));
+    }
+
+    fn cells(&mut self, view: &View) {
+        self.heading(2, "All configurations");
+        let fixed: Vec<String> = view
+            .axes
+            .iter()
+            .filter_map(|axis| {
+                let value = axis.everywhere.as_ref()?;
+                Some(code(&format!("{} = {value}", axis.short_name)))
+            })
+            .collect();
+        if !fixed.is_empty() {
+            self.paragraph(format!("The same in all of them: {}.", fixed.join(", ")));
+        }
+        self.table(&table::cells(view, Causes::Quoted));
+        let mut legend = vec![
+            "Numbers are means over engine starts; sd is the sample standard deviation between \
+             starts, n their count."
+                .to_owned(),
+        ];
+        if view.objectives.len() > 1 {
+            let weights: Vec<String> = view
+                .objectives
+                .iter()
+                .map(|objective| {
+                    format!(
+                        "{} {}",
+                        code(&objective.metric),
+                        number::percent(objective.weight)
+                    )
+                })
+                .collect();
+            legend.push(format!(
+                "The order is that of the score, the weighted geometric mean of the objectives; \
+                 weights: {}.",
+                weights.join(", ")
+            ));
+        }
+        if let Some(baseline) = &view.baseline {
+            legend.push(format!(
+                "vs baseline: how many times as good as {}, the first of the file that lived; \
+                 above 1 is better.",
+                code(baseline)
+            ));
+        }
+        legend.push("measured: starts that led to numbers, of starts that settled.".to_owned());
+        self.bullets(&legend);
+    }
+
+    fn gates(&mut self, view: &View) {
+        if view.gates.is_empty() {
+            return;
+        }
+        self.heading(2, "Gates");
+        let items: Vec<String> = view
+            .gates
+            .iter()
+            .enumerate()
+            .map(|(index, gate)| {
+                let results = view.cells.iter().filter_map(|row| {
+                    let result = row.gate_results.get(index)?;
+                    Some((row, result))
+                });
+                let (held, missed): (Vec<_>, Vec<_>) = results.partition(|(_, r)| r.held);
+                let missed: Vec<String> = missed
+                    .into_iter()
+                    .map(|(row, result)| {
+                        format!("{}: {}", code(&row.cell), quoted(&result.finding))
+                    })
+                    .collect();
+                let missed = match missed.is_empty() {
+                    true => "missed by none".to_owned(),
+                    false => format!("missed by {}", missed.join("; ")),
+                };
+                format!(
+                    "{}: held in {} configurations, {missed}.",
+                    code(gate),
+                    held.len()
+                )
+            })
+            .collect();
+        self.bullets(&items);
+    }
+
+    fn use_case(&mut self, case: &UseCaseView) {
+        self.heading(2, &format!("Use case {}", inline(&case.name)));
+        self.paragraph(format!("**{}**", case.verdict.headline.markdown()));
+        self.bullets(&sentences(&case.verdict.sentences));
+        if !case.cells.is_empty() {
+            self.table(&table::use_case(case));
+        }
+        if !case.unranked.is_empty() {
+            self.paragraph("Not ranked here:");
+            self.bullets(&sentences(&case.unranked));
+        }
+    }
+
+    fn workload(&mut self, workload: &WorkloadView) {
+        self.heading(2, &format!("Workload {}", inline(&workload.node)));
+        if workload.cells.is_empty() {
+            self.paragraph("It ran in no start.");
+            return;
+        }
+        let repeated = workload.starts.len() > workload.cells.len();
+        if repeated {
+            self.paragraph(
+                "Means over starts; where a start has many samples, their median is its number.",
+            );
+            self.table(&table::workload_cells(workload));
+            self.heading(
+                3,
+                &format!("Workload {}, start by start", inline(&workload.node)),
+            );
+        }
+        self.paragraph("Medians with the number of samples behind them:");
+        self.table(&table::workload_starts(workload));
+        let meanings = workload.metrics.iter();
+        let meanings: Vec<String> = meanings
+            .map(|metric| format!("{}: {}", code(metric.name), inline(metric.meaning)))
+            .collect();
+        self.bullets(&meanings);
+        if !workload.notes.is_empty() {
+            self.paragraph("What must be known of these samples:");
+            self.bullets(&remarks(&workload.notes));
+        }
+    }
+
+    fn deaths(&mut self, heading: &str, deaths: &[DeathView]) {
+        if deaths.is_empty() {
+            return;
+        }
+        self.heading(2, heading);
+        for death in deaths {
+            let during = death
+                .node
+                .as_ref()
+                .map_or_else(String::new, |node| format!(", during {}", code(node)));
+            self.paragraph(format!(
+                "### {}: {} while {}{during}",
+                code(&death.cell),
+                death.class,
+                death.phase
+            ));
+            let attempts: Vec<String> = death.attempts.iter().map(|name| code(name)).collect();
+            let mut facts = vec![format!("Attempts: {}", attempts.join(", "))];
+            facts.push(format!("What happened: {}", quoted(&death.explanation)));
+            if let Some(suggestion) = &death.suggestion {
+                facts.push(format!("What to change: {}", quoted(suggestion)));
+            }
+            if let Some(cause) = &death.cause {
+                facts.push(format!("Cause, in the engine's words: {}", code(cause)));
+            }
+            let exit = death
+                .exit_code
+                .map(|exit_code| format!("exit code {exit_code}"));
+            let oom = death.oom_killed.map(|killed| match killed {
+                true => "killed by the kernel for memory (OOMKilled)".to_owned(),
+                false => "not killed by the kernel for memory".to_owned(),
+            });
+            let end: Vec<String> = exit.into_iter().chain(oom).collect();
+            if !end.is_empty() {
+                facts.push(format!("End: {}.", end.join(", ")));
+            }
+            self.bullets(&facts);
+            if !death.log_tail.is_empty() {
+                let skipped = death.log_tail.len().saturating_sub(LOG_LINES);
+                self.paragraph("Last lines of the last attempt's log:");
+                let lines = death.log_tail[skipped..].iter().map(String::as_str);
+                self.paragraph(fenced("text", lines).trim_end());
+            }
+        }
+    }
+
+    fn attestation(&mut self, view: &View) {
+        if view.attestation.is_empty() {
+            return;
+        }
+        self.heading(2, "Do the engines run what was asked?");
+        self.paragraph(
+            "Per varied flag, in how many measured starts the engine's own state showed the value \
+             (confirmed), only its arguments did (accepted), its state showed another value \
+             (contradicted), or nothing spoke of it (unattested).",
+        );
+        self.table(&table::attestation(view));
+        let exceptions: Vec<String> = view.attestation.iter().flat_map(exceptions).collect();
+        if !exceptions.is_empty() {
+            self.paragraph("Exceptions, by configuration and start:");
+            self.bullets(&exceptions);
+        }
+    }
+
+    fn warnings(&mut self, view: &View) {
+        if view.warnings.is_empty() {
+            return;
+        }
+        self.heading(2, "Warnings of the engines");
+        let n_measured: u32 = view.cells.iter().map(|row| row.tally.n_measured).sum();
+        let items: Vec<String> = view
+            .warnings
+            .iter()
+            .map(|warning| {
+                let starts = match warning.starts.len() == n_measured as usize {
+                    true => "in every measured start".to_owned(),
+                    false => names_markdown(&warning.starts),
+                };
+                format!("{} ({starts})", code(&warning.text))
+            })
+            .collect();
+        self.bullets(&items);
+    }
+
+    fn method(&mut self, view: &View) {
+        let method = &view.method;
+        self.heading(2, "How it was measured");
+        self.bullets(&facts(view, method));
+        if !method.engines.is_empty() {
+            self.paragraph("What the engines said of themselves:");
+            self.table(&table::engines(view));
+        }
+        if !method.blocks.is_empty() {
+            self.paragraph(
+                "Order in which the starts settled. Every block has a shuffled order of its own, \
+                 so that a slow hour does not hit one configuration alone.",
+            );
+            let blocks: Vec<String> = method
+                .blocks
+                .iter()
+                .map(|block| {
+                    let cells: Vec<String> = block.cells.iter().map(|cell| code(cell)).collect();
+                    format!("Block {}: {}", block.block, cells.join(", "))
+                })
+                .collect();
+            self.bullets(&blocks);
+        }
+        self.paragraph(
+            "p50, p95 and p99 are percentiles over the samples of one start, interpolated \
+             linearly between order statistics (Hyndman and Fan, type 7); with few samples the \
+             high ones are close to the maximum. The unit of the statistics is the start: \
+             samples of one start only form its numbers.",
+        );
+    }
+
+    fn deploy(&mut self, view: &View) {
+        let Some(deploy) = &view.deploy else {
+            return;
+        };
+        self.paragraph(format!("## Run {} by hand", code(&deploy.cell)));
+        self.bullets(&sentences(&deploy.notes));
+        self.paragraph(fenced("sh", deploy.command.lines()).trim_end());
+    }
+
+    fn next_steps(&mut self, view: &View) {
+        self.paragraph("## Go on from here");
+        let folder = shell_words::quote(&view.folder);
+        let mut commands = Vec::new();
+        match &view.progress.ending {
+            RunEnding::Complete { .. } => {}
+            RunEnding::Stopped { .. } | RunEnding::Open => {
+                commands.push(format!(
+                    "gridrun resume {folder}   # starts only what is missing"
+                ));
+            }
+        }
+        commands.push(format!(
+            "gridrun report {folder}   # makes this report again from the stored data"
+        ));
+        self.line(fenced("sh", commands.iter().map(String::as_str)).trim_end());
+    }
+}
+
+/// A text of gridrun's own with names between backticks, and perhaps an engine's words inside.
+fn quoted(text: &str) -> String {
+    Prose::quoted(text).inline()
+}
+
+fn sentences(sentences: &[Prose]) -> Vec<String> {
+    sentences.iter().map(Prose::markdown).collect()
+}
+
+fn remarks(remarks: &[Remark]) -> Vec<String> {
+    remarks
+        .iter()
+        .map(|remark| {
+            format!(
+                "{}: {}",
+                names_markdown(&remark.starts),
+                quoted(&remark.text)
+            )
+        })
+        .collect()
+}
+
+fn names_markdown(starts: &[StartName]) -> String {
+    inline(&start_names(starts, NAMES))
+}
+
+/// Attempts in which a flag is attested otherwise than in most.
+fn exceptions(flag: &FlagView) -> Vec<String> {
+    let n = flag.confirmed.len()
+        + flag.accepted.len()
+        + flag.contradicted.len()
+        + flag.unattested.len();
+    let mut items: Vec<String> = flag
+        .contradicted
+        .iter()
+        .map(|contradiction| {
+            format!(
+                "{} contradicted in {}: asked was {}, found was {} ({})",
+                code(&flag.flag),
+                names_markdown(std::slice::from_ref(&contradiction.start)),
+                code(&contradiction.asked.to_string()),
+                code(&contradiction.found),
+                code(&contradiction.by),
+            )
+        })
+        .collect();
+    for (state, starts) in [
+        ("accepted", &flag.accepted),
+        ("unattested", &flag.unattested),
+    ] {
+        if !starts.is_empty() && starts.len() < n {
+            items.push(format!(
+                "{} only {state} in {}",
+                code(&flag.flag),
+                names_markdown(starts)
+            ));
+        }
+    }
+    items
+}
+
+/// What was measured with what.
+fn facts(view: &View, method: &Method) -> Vec<String> {
+    let mut facts = vec![
+        format!("gridrun {}", inline(&view.gridrun)),
+        format!("Model: {}", code(&method.model)),
+    ];
+    let mut fact = |label: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            facts.push(format!("{label}: {value}"));
+        }
+    };
+    let versions: Vec<String> = method.engine_versions.iter().map(|v| code(v)).collect();
+    fact("Engine version", Some(versions.join(", ")));
+    fact("Image", method.image.as_deref().map(code));
+    fact(
+        "Image digest",
+        method.runtime.image_digest.as_deref().map(code),
+    );
+    fact("Runtime", Some(inline(&method.runtime.runtime)));
+    for note in &method.runtime.notes {
+        fact("Measured path", Some(quoted(note)));
+    }
+    let host = &method.host;
+    let memory = host.memory_bytes.map_or_else(String::new, |bytes| {
+        format!(
+            ", {} GiB memory",
+            number::significant(bytes as f64 / f64::from(1 << 30))
+        )
+    });
+    fact(
+        "Host",
+        Some(inline(&format!(
+            "{}, {}, kernel {}, {}, {} CPUs{memory}",
+            host.hostname,
+            host.os,
+            host.kernel,
+            host.cpu.as_deref().unwrap_or("CPU unknown"),
+            host.n_cpus
+        ))),
+    );
+    let gpus = match host.gpus.is_empty() {
+        true => "none could be seen".to_owned(),
+        false => inline(&host.gpus.join("; ")),
+    };
+    fact("GPUs", Some(gpus));
+    let flags: Vec<String> = method
+        .base_flags
+        .iter()
+        .map(|(name, value)| code(&format!("{name} = {value}")))
+        .collect();
+    fact("Flags of the profile", Some(flags.join(", ")));
+    fact(
+        "Plan",
+        Some(format!(
+            "repeats {}, seed {}, equivalence margin {}",
+            method.repeats,
+            method.seed,
+            number::chosen_percent(view.equivalence)
+        )),
+    );
+    for source in &method.sources {
+        let sha256 = source.sha256.get(..16).unwrap_or(&source.sha256);
+        fact(
+            "File",
+            Some(format!(
+                "{} (SHA-256 {}…)",
+                code(&source.path),
+                inline(sha256)
+            )),
+        );
+    }
+    facts
+}

@@ -1,0 +1,508 @@
+//! Whole reports of hand-made runs, as a reader gets them.
+
+use crate::decide::fixture::{self, Numbers};
+use crate::diagnose::FailureClass;
+use crate::manifest::{Engines, RunEnding};
+use crate::report::build;
+
+#[test]
+fn a_complete_run_with_every_kind_of_outcome() {
+    let report = build(&fixture::full());
+    assert!(report.measured_anything());
+    insta::assert_snapshot!(report.markdown(), @r#"
+# gridrun: medium
+
+Run `20261124T044826Z-3f9a` of `Qwen/Qwen3-32B-AWQ`, started at 2026-11-24T04:48:26Z, complete at 2026-11-24T06:18:26Z. Configurations: 6; starts asked for: 12; starts settled: 12.
+
+## Verdict
+
+**`b` leads by its mean over 2 starts; no confidence is claimed.**
+
+- `b` is `gpu-mem = 0.9`, `prefix = true`, `max-num-seqs = 32`.
+- `kv-cache.ttft_repeat_ms.p50` (lower is better): `b` has 132 ms (mean of 2 starts, sd 2.12 ms), `a` 144 ms (mean of 2 starts, sd 2.83 ms).
+- `a` follows 8.68 % behind, which is more than the margin of 2 % below which a difference does not matter to you.
+- Starts of `b` differ by 1.61 % (sd), those of `a` by 1.98 %.
+- Against the baseline `a` (the first of the file that lived) it is 1.09 times as good.
+- Survival: 0 deaths in 2 starts; the chance that it dies in a start can still be as high as 77.6 % (95 % bound).
+- The engine's own state confirms 1 of its 2 varied flags; not confirmed: `max-num-seqs`.
+- 6 configurations: 3 ranked, 1 rejected, 1 infeasible, 1 undecided.
+
+## All configurations
+
+The same in all of them: `max-num-seqs = 32`.
+
+|   # | configuration | gpu-mem | prefix | kv-cache.ttft_repeat_ms.p50 (ms, lower is better) | behind #1 | vs baseline | measured | outcome |
+| --: | ------------- | ------: | -----: | ------------------------------------------------: | --------: | ----------: | -------: | --- |
+|   1 | `b`           |     0.9 |   true |                                132 (sd 2.12, n 2) |       0 % |       x1.09 |   2 of 2 | leader |
+|   2 | `a`           |    0.85 |   true |                                144 (sd 2.83, n 2) |    8.68 % |       x1.00 |   2 of 2 | ranked |
+|   3 | `c`           |    0.85 |  false |                               1311 (sd 12.7, n 2) |     889 % |       x0.11 |   2 of 2 | ranked |
+|   - | `f`           |     0.9 |  false |                              1298 (sd 0.707, n 2) |         - |           - |   2 of 2 | rejected: kv-cache.success_rate \>= 0.95: 0.800 (in start 1, the worst of 2) |
+|   - | `d`           |    0.95 |   true |                                                 - |         - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+|   - | `e`           |    0.95 |  false |                                                 - |         - |           - |   0 of 2 | undecided: 2 of 2 starts failed (engine_died) |
+
+- Numbers are means over engine starts; sd is the sample standard deviation between starts, n their count.
+- vs baseline: how many times as good as `a`, the first of the file that lived; above 1 is better.
+- measured: starts that led to numbers, of starts that settled.
+
+## Gates
+
+- `kv-cache.success_rate >= 0.95`: held in 3 configurations, missed by `f`: 0.800 (in start 1, the worst of 2).
+
+## Use case long-answers
+
+**`c` leads by its mean over 2 starts, `a` is the same to you; no confidence is claimed.**
+
+- `kv-cache.tokens_per_second.p50` (higher is better): `c` has 44.8 tok/s (mean of 2 starts, sd 0.0707 tok/s), `a` 44.4 tok/s (mean of 2 starts, sd 0.354 tok/s).
+- `a` follows 1.13 % behind: closer than the margin of 2 %, so the two are the same to you; let other reasons decide.
+- Starts of `c` differ by 0.16 % (sd), those of `a` by 0.80 %.
+
+|   # | configuration | kv-cache.tokens_per_second.p50 (tok/s, higher is better) | behind #1 |
+| --: | ------------- | -------------------------------------------------------: | --: |
+|   1 | `c`           |                                    44.8 (sd 0.0707, n 2) | 0 % |
+|   2 | `a`           |                                     44.4 (sd 0.354, n 2) | 1.13 % |
+|   3 | `b`           |                                     43.4 (sd 0.212, n 2) | 3.46 % |
+
+## Workload kv-cache
+
+Means over starts; where a start has many samples, their median is its number.
+
+| configuration |  ttft_first_ms (ms) |  ttft_repeat_ms (ms) |   ttft_miss_ms (ms) |   ttft_hit_ms (ms) |            acceleration | tokens_per_second (tok/s) |          hit_rate |          success_rate | failed requests |
+| ------------- | ------------------: | -------------------: | ------------------: | -----------------: | ----------------------: | ------------------------: | ----------------: | --------------------: | --: |
+| `b`           | 1314 (sd 23.3, n 2) |   132 (sd 2.12, n 2) | 1314 (sd 23.3, n 2) | 132 (sd 2.12, n 2) |   9.92 (sd 0.0173, n 2) |      43.4 (sd 0.212, n 2) | 0.960 (sd 0, n 2) |         1 (sd 0, n 2) | 0 of 20 |
+| `a`           | 1308 (sd 4.24, n 2) |   144 (sd 2.83, n 2) | 1308 (sd 4.24, n 2) | 144 (sd 2.83, n 2) |    9.08 (sd 0.149, n 2) |      44.4 (sd 0.354, n 2) | 0.960 (sd 0, n 2) |         1 (sd 0, n 2) | 0 of 20 |
+| `c`           | 1316 (sd 8.49, n 2) |  1311 (sd 12.7, n 2) | 1316 (sd 8.49, n 2) |                  - |  1.00 (sd 0.00327, n 2) |     44.8 (sd 0.0707, n 2) |     0 (sd 0, n 2) |         1 (sd 0, n 2) | 0 of 20 |
+| `f`           |    1300 (sd 0, n 2) | 1298 (sd 0.707, n 2) |    1300 (sd 0, n 2) |                  - | 1.00 (sd 0.000545, n 2) |          45.0 (sd 0, n 2) |     0 (sd 0, n 2) | 0.900 (sd 0.141, n 2) | 2 of 20 |
+
+### Workload kv-cache, start by start
+
+Medians with the number of samples behind them:
+
+| configuration | start | ttft_first_ms (ms) | ttft_repeat_ms (ms) | ttft_miss_ms (ms) | ttft_hit_ms (ms) | acceleration | tokens_per_second (tok/s) | hit_rate | success_rate | failed requests |
+| ------------- | ----: | -----------------: | ------------------: | ----------------: | ---------------: | -----------: | ------------------------: | -------: | -----------: | --: |
+| `b`           |     1 |         1298 (n 5) |           131 (n 5) |        1298 (n 5) |        131 (n 5) |         9.91 |                43.2 (n 5) |    0.960 |            1 | 0 of 10 |
+| `b`           |     2 |         1331 (n 5) |           134 (n 5) |        1331 (n 5) |        134 (n 5) |         9.93 |                43.5 (n 5) |    0.960 |            1 | 0 of 10 |
+| `a`           |     1 |         1305 (n 5) |           142 (n 5) |        1305 (n 5) |        142 (n 5) |         9.19 |                44.1 (n 5) |    0.960 |            1 | 0 of 10 |
+| `a`           |     2 |         1311 (n 5) |           146 (n 5) |        1311 (n 5) |        146 (n 5) |         8.98 |                44.6 (n 5) |    0.960 |            1 | 0 of 10 |
+| `c`           |     1 |         1310 (n 5) |          1302 (n 5) |        1310 (n 5) |                - |         1.01 |                44.8 (n 5) |        0 |            1 | 0 of 10 |
+| `c`           |     2 |         1322 (n 5) |          1320 (n 5) |        1322 (n 5) |                - |         1.00 |                44.9 (n 5) |        0 |            1 | 0 of 10 |
+| `f`           |     1 |         1300 (n 5) |          1298 (n 5) |        1300 (n 5) |                - |         1.00 |                45.0 (n 5) |        0 |        0.800 | 2 of 10 |
+| `f`           |     2 |         1300 (n 5) |          1299 (n 5) |        1300 (n 5) |                - |         1.00 |                45.0 (n 5) |        0 |            1 | 0 of 10 |
+
+- `ttft_first_ms`: time to first token of each prompt's first request
+- `ttft_repeat_ms`: time to first token when the same prompt is sent again
+- `ttft_miss_ms`: time to first token of the first requests that the engine's counters prove to be misses
+- `ttft_hit_ms`: time to first token of the repeated requests that the engine's counters prove to be hits
+- `acceleration`: median ttft_first_ms divided by median ttft_repeat_ms of the attempt
+- `tokens_per_second`: (output tokens - 1) / (last token - first token) of each request
+- `hit_rate`: cached prompt tokens over prompt tokens of the repeated requests, by the engine's counters
+- `success_rate`: requests that ended as they should over requests sent
+
+What must be known of these samples:
+
+- b (2): 1 of 5 repeated requests kept out of hits: cached 512 of 1184 eligible tokens
+- f (1): 2 of 10 requests failed: stalled after 600000 ms
+
+## Deaths: why configurations are infeasible
+
+### `d`: kv_cache_too_small while starting
+
+- Attempts: `18ac3e7343f0-1`, `18ac3e7343f0-2`
+- What happened: The KV cache that fits into the memory left over cannot hold one request of the full length.
+- What to change: raise gpu-memory-utilization or lower max-model-len
+- Cause, in the engine's words: `ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is needed, which is larger than the available KV cache memory (7.82 GiB).`
+- End: exit code 1, not killed by the kernel for memory.
+
+Last lines of the last attempt's log:
+
+```text
+INFO 11-24 04:50:01 [gpu_worker.py:298] Available KV cache memory: 7.82 GiB
+ERROR 11-24 04:50:01 [core.py:708] EngineCore failed to start.
+```
+
+## Starts that failed for other reasons
+
+### `e`: engine_died while serving, during `kv-cache`
+
+- Attempts: `3f79bb7b435b-1`, `3f79bb7b435b-2`
+- What happened: The engine ended without saying why.
+- End: exit code 0, not killed by the kernel for memory.
+
+Last lines of the last attempt's log:
+
+```text
+INFO 11-24 04:50:01 [gpu_worker.py:298] Available KV cache memory: 7.82 GiB
+ERROR 11-24 04:50:01 [core.py:708] EngineCore failed to start.
+```
+
+## Do the engines run what was asked?
+
+Per varied flag, in how many measured starts the engine's own state showed the value (confirmed), only its arguments did (accepted), its state showed another value (contradicted), or nothing spoke of it (unattested).
+
+| flag                     | confirmed | accepted | contradicted | unattested | evidence, for example |
+| ------------------------ | --------: | -------: | -----------: | ---------: | --- |
+| `gpu-memory-utilization` |         8 |        0 |            0 |          0 | `vllm:cache_config_info{gpu_memory_utilization="0.9"}` |
+| `max-num-seqs`           |         0 |        8 |            0 |          0 | `non-default args: {'max_num_seqs': 32}` |
+
+## Warnings of the engines
+
+- `Casting torch.bfloat16 to torch.float16.` (in every measured start)
+
+## How it was measured
+
+- gridrun 0.1.0
+- Model: `Qwen/Qwen3-32B-AWQ`
+- Engine version: `0.11.0`
+- Image: `vllm/vllm-openai:v0.11.0`
+- Image digest: `vllm/vllm-openai@sha256:abababababababababababababababababababababababababababababababab`
+- Runtime: docker 20.10.24, API 1.41
+- Host: gpu-1, Debian GNU/Linux 12, kernel 6.1.0, AMD EPYC 7313, 16 CPUs, 128 GiB memory
+- GPUs: NVIDIA GeForce RTX 4090, driver 570.86; NVIDIA GeForce RTX 4090, driver 570.86
+- Flags of the profile: `max-model-len = 40960`
+- Plan: repeats 2, seed 1, equivalence margin 2 %
+- File: `experiments/medium.toml` (SHA-256 5f5f5f5f5f5f5f5f…)
+
+What the engines said of themselves:
+
+| configuration |   start to ready (s) | KV cache (tokens) | longest request (tokens) | cache block (tokens) |
+| ------------- | -------------------: | ----------------: | -----------------------: | --: |
+| `b`           | 61.8 (sd 0.283, n 2) |             71872 |                    40960 | 16 |
+| `a`           | 61.8 (sd 0.283, n 2) |             64896 |                    40960 | 16 |
+| `c`           | 61.8 (sd 0.283, n 2) |             64896 |                    40960 | 16 |
+| `f`           | 61.8 (sd 0.283, n 2) |             71872 |                    40960 | 16 |
+
+Order in which the starts settled. Every block has a shuffled order of its own, so that a slow hour does not hit one configuration alone.
+
+- Block 1: `c`, `d`, `a`, `e`, `b`, `f`
+- Block 2: `b`, `e`, `f`, `c`, `a`, `d`
+
+p50, p95 and p99 are percentiles over the samples of one start, interpolated linearly between order statistics (Hyndman and Fan, type 7); with few samples the high ones are close to the maximum. The unit of the statistics is the start: samples of one start only form its numbers.
+
+## Run `b` by hand
+
+- A tag can move; the image that was measured is `vllm/vllm-openai@sha256:abababababababababababababababababababababababababababababababab`.
+- Set `VLLM_API_KEY` in the shell first: without it the server asks for no key.
+- These variables must be set in the shell: `HF_TOKEN`, `MY_LICENCE`.
+
+```sh
+LICENCE="${MY_LICENCE}" docker run --rm \
+  --gpus '"device=0,1"' \
+  --shm-size 8g \
+  --memory 64g --memory-swap 64g \
+  --ulimit 'memlock=-1:-1' \
+  --mount 'type=bind,source=/home/ana/.cache/hugging face,target=/root/.cache/huggingface,readonly' \
+  -p 127.0.0.1:8000:8000 \
+  -e 'HF_HUB_OFFLINE=1' \
+  -e HF_TOKEN \
+  -e LICENCE \
+  -e VLLM_API_KEY \
+  --entrypoint vllm \
+  vllm/vllm-openai:v0.11.0 serve Qwen/Qwen3-32B-AWQ \
+  --port 8000 \
+  --enable-prefix-caching \
+  --gpu-memory-utilization 0.9 \
+  --max-model-len 40960 \
+  --max-num-seqs 32
+```
+
+## Go on from here
+
+```sh
+gridrun report results/medium/20261124T044826Z-3f9a   # makes this report again from the stored data
+```
+"#);
+}
+
+#[test]
+fn the_terminal_shows_verdict_and_table() {
+    let report = build(&fixture::full());
+    insta::assert_snapshot!(report.terminal(140, false), @r#"
+b leads by its mean over 2 starts; no confidence is claimed.
+- b is gpu-mem = 0.9, prefix = true, max-num-seqs = 32.
+- kv-cache.ttft_repeat_ms.p50 (lower is better): b has 132 ms (mean of 2 starts, sd 2.12 ms), a 144 ms (mean of 2 starts, sd 2.83 ms).
+- a follows 8.68 % behind, which is more than the margin of 2 % below which a difference does not matter to you.
+- Starts of b differ by 1.61 % (sd), those of a by 1.98 %.
+- Against the baseline a (the first of the file that lived) it is 1.09 times as good.
+- Survival: 0 deaths in 2 starts; the chance that it dies in a start can still be as high as 77.6 % (95 % bound).
+- The engine's own state confirms 1 of its 2 varied flags; not confirmed: max-num-seqs.
+- 6 configurations: 3 ranked, 1 rejected, 1 infeasible, 1 undecided.
+
+All configurations
+                                   kv-cache.ttft_repeat_ms.p50  behind        vs
+#  configuration  gpu-mem  prefix        (ms, lower is better)      #1  baseline  measured  outcome
+1  b                  0.9    true           132 (sd 2.12, n 2)     0 %     x1.09    2 of 2  leader
+2  a                 0.85    true           144 (sd 2.83, n 2)  8.68 %     x1.00    2 of 2  ranked
+3  c                 0.85   false          1311 (sd 12.7, n 2)   889 %     x0.11    2 of 2  ranked
+-  f                  0.9   false         1298 (sd 0.707, n 2)       -         -    2 of 2  rejected: kv-cache.success_rate >= 0.95: 0.800
+                                                                                            (in start 1, the worst of 2)
+-  d                 0.95    true                            -       -         -    0 of 2  died 2 of 2: kv_cache_too_small while starting
+-  e                 0.95   false                            -       -         -    0 of 2  undecided: 2 of 2 starts failed (engine_died)
+"#);
+    insta::assert_snapshot!(report.terminal(80, false), @r#"
+b leads by its mean over 2 starts; no confidence is claimed.
+- b is gpu-mem = 0.9, prefix = true, max-num-seqs = 32.
+- kv-cache.ttft_repeat_ms.p50 (lower is better): b has 132 ms (mean of 2 starts,
+  sd 2.12 ms), a 144 ms (mean of 2 starts, sd 2.83 ms).
+- a follows 8.68 % behind, which is more than the margin of 2 % below which a
+  difference does not matter to you.
+- Starts of b differ by 1.61 % (sd), those of a by 1.98 %.
+- Against the baseline a (the first of the file that lived) it is 1.09 times as
+  good.
+- Survival: 0 deaths in 2 starts; the chance that it dies in a start can still
+  be as high as 77.6 % (95 % bound).
+- The engine's own state confirms 1 of its 2 varied flags; not confirmed:
+  max-num-seqs.
+- 6 configurations: 3 ranked, 1 rejected, 1 infeasible, 1 undecided.
+
+All configurations
+                  kv-cache.ttft_repeat_ms.p50  behind
+#  configuration        (ms, lower is better)      #1  outcome
+1  b                       132 (sd 2.12, n 2)     0 %  leader
+2  a                       144 (sd 2.83, n 2)  8.68 %  ranked
+3  c                      1311 (sd 12.7, n 2)   889 %  ranked
+-  f                     1298 (sd 0.707, n 2)       -  rejected:
+                                                       kv-cache.success_rate >=
+                                                       0.95: 0.800 (in start 1,
+                                                       the worst of 2)
+-  d                                        -       -  died 2 of 2:
+                                                       kv_cache_too_small while
+                                                       starting
+-  e                                        -       -  undecided: 2 of 2 starts
+                                                       failed (engine_died)
+Left out for want of width: gpu-mem, prefix, vs baseline, measured.
+"#);
+}
+
+#[test]
+fn single_starts_of_stand_ins_that_were_stopped() {
+    let mut record = fixture::record(vec![
+        fixture::measured("a", 1, Numbers::new(1305.0, 142.0)),
+        fixture::measured("b", 1, Numbers::new(1298.0, 141.0)),
+        fixture::measured("c", 1, Numbers::new(1310.0, 1302.0).no_hits()),
+        fixture::died("d", 1, FailureClass::KvCacheTooSmall),
+    ]);
+    record.manifest.experiment.run.repeats = 1;
+    record.manifest.engines = Engines::ProcessStandIn;
+    record.manifest.runtime.stand_in = true;
+    record.manifest.runtime.runtime = "process".to_owned();
+    record.manifest.runtime.image_digest = None;
+    record.manifest.host.gpus.clear();
+    record.ending = RunEnding::Stopped {
+        at: fixture::at(900),
+        because: "interrupted by Ctrl-C".to_owned(),
+    };
+    insta::assert_snapshot!(build(&record).markdown(), @r#"
+**STAND-IN RESULTS: gridrun's own stand-in engines answered, no real model. No number here says anything about a model or a GPU.**
+
+# gridrun: medium
+
+**This run is not complete.** What follows rests on what has settled.
+
+- The run was stopped: interrupted by Ctrl-C.
+- 4 starts have settled, 6 were planned.
+- Not measured yet: `e`, `f`.
+
+Run `20261124T044826Z-3f9a` of `Qwen/Qwen3-32B-AWQ`, started at 2026-11-24T04:48:26Z, stopped at 2026-11-24T05:03:26Z. Configurations: 6; starts asked for: 6; starts settled: 4.
+
+## Verdict (**STAND-IN RESULTS**)
+
+**So far: `b` is the leader of single starts, `a` is the same to you; no confidence can be stated.**
+
+- `b` is `gpu-mem = 0.9`, `prefix = true`, `max-num-seqs = 32`.
+- `kv-cache.ttft_repeat_ms.p50` (lower is better): `b` has 141 ms (1 start), `a` 142 ms (1 start).
+- `a` follows 0.71 % behind: closer than the margin of 2 %, so the two are the same to you; let other reasons decide.
+- How much starts of one and the same configuration differ is not known from single starts: raise `repeats` to see it.
+- Against the baseline `a` (the first of the file that lived) it is 1.01 times as good.
+- Survival: 0 deaths in 1 start; the chance that it dies in a start can still be as high as 95.0 % (95 % bound).
+- The engine's own state confirms 1 of its 2 varied flags; not confirmed: `max-num-seqs`.
+- 6 configurations: 3 ranked, 0 rejected, 1 infeasible, 2 undecided.
+
+## All configurations (**STAND-IN RESULTS**)
+
+The same in all of them: `max-num-seqs = 32`.
+
+|   # | configuration | gpu-mem | prefix | kv-cache.ttft_repeat_ms.p50 (ms, lower is better) | behind #1 | vs baseline | measured | outcome |
+| --: | ------------- | ------: | -----: | ------------------------------------------------: | --------: | ----------: | -------: | --- |
+|   1 | `b`           |     0.9 |   true |                                         141 (n 1) |       0 % |       x1.01 |   1 of 1 | leader |
+|   2 | `a`           |    0.85 |   true |                                         142 (n 1) |    0.71 % |       x1.00 |   1 of 1 | the same to you as #1 (within 2 %) |
+|   3 | `c`           |    0.85 |  false |                                        1302 (n 1) |     823 % |       x0.11 |   1 of 1 | ranked |
+|   - | `d`           |    0.95 |   true |                                                 - |         - |           - |   0 of 1 | died 1 of 1: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+|   - | `e`           |    0.95 |  false |                                                 - |         - |           - |   0 of 0 | undecided: no start of it has settled |
+|   - | `f`           |     0.9 |  false |                                                 - |         - |           - |   0 of 0 | undecided: no start of it has settled |
+
+- Numbers are means over engine starts; sd is the sample standard deviation between starts, n their count.
+- vs baseline: how many times as good as `a`, the first of the file that lived; above 1 is better.
+- measured: starts that led to numbers, of starts that settled.
+
+## Workload kv-cache (**STAND-IN RESULTS**)
+
+Medians with the number of samples behind them:
+
+| configuration | start | ttft_first_ms (ms) | ttft_repeat_ms (ms) | ttft_miss_ms (ms) | ttft_hit_ms (ms) | acceleration | tokens_per_second (tok/s) | hit_rate | success_rate | failed requests |
+| ------------- | ----: | -----------------: | ------------------: | ----------------: | ---------------: | -----------: | ------------------------: | -------: | -----------: | --: |
+| `b`           |     1 |         1298 (n 5) |           141 (n 5) |        1298 (n 5) |        141 (n 5) |         9.21 |                45.0 (n 5) |    0.960 |            1 | 0 of 10 |
+| `a`           |     1 |         1305 (n 5) |           142 (n 5) |        1305 (n 5) |        142 (n 5) |         9.19 |                45.0 (n 5) |    0.960 |            1 | 0 of 10 |
+| `c`           |     1 |         1310 (n 5) |          1302 (n 5) |        1310 (n 5) |                - |         1.01 |                45.0 (n 5) |        0 |            1 | 0 of 10 |
+
+- `ttft_first_ms`: time to first token of each prompt's first request
+- `ttft_repeat_ms`: time to first token when the same prompt is sent again
+- `ttft_miss_ms`: time to first token of the first requests that the engine's counters prove to be misses
+- `ttft_hit_ms`: time to first token of the repeated requests that the engine's counters prove to be hits
+- `acceleration`: median ttft_first_ms divided by median ttft_repeat_ms of the attempt
+- `tokens_per_second`: (output tokens - 1) / (last token - first token) of each request
+- `hit_rate`: cached prompt tokens over prompt tokens of the repeated requests, by the engine's counters
+- `success_rate`: requests that ended as they should over requests sent
+
+## Deaths: why configurations are infeasible (**STAND-IN RESULTS**)
+
+### `d`: kv_cache_too_small while starting
+
+- Attempts: `18ac3e7343f0-1`
+- What happened: The KV cache that fits into the memory left over cannot hold one request of the full length.
+- What to change: raise gpu-memory-utilization or lower max-model-len
+- Cause, in the engine's words: `ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is needed, which is larger than the available KV cache memory (7.82 GiB).`
+- End: exit code 1, not killed by the kernel for memory.
+
+Last lines of the last attempt's log:
+
+```text
+INFO 11-24 04:50:01 [gpu_worker.py:298] Available KV cache memory: 7.82 GiB
+ERROR 11-24 04:50:01 [core.py:708] EngineCore failed to start.
+```
+
+## Do the engines run what was asked? (**STAND-IN RESULTS**)
+
+Per varied flag, in how many measured starts the engine's own state showed the value (confirmed), only its arguments did (accepted), its state showed another value (contradicted), or nothing spoke of it (unattested).
+
+| flag                     | confirmed | accepted | contradicted | unattested | evidence, for example |
+| ------------------------ | --------: | -------: | -----------: | ---------: | --- |
+| `gpu-memory-utilization` |         3 |        0 |            0 |          0 | `vllm:cache_config_info{gpu_memory_utilization="0.9"}` |
+| `max-num-seqs`           |         0 |        3 |            0 |          0 | `non-default args: {'max_num_seqs': 32}` |
+
+## Warnings of the engines (**STAND-IN RESULTS**)
+
+- `Casting torch.bfloat16 to torch.float16.` (in every measured start)
+
+## How it was measured (**STAND-IN RESULTS**)
+
+- gridrun 0.1.0
+- Model: `Qwen/Qwen3-32B-AWQ`
+- Engine version: `0.11.0`
+- Image: `vllm/vllm-openai:v0.11.0`
+- Runtime: process
+- Host: gpu-1, Debian GNU/Linux 12, kernel 6.1.0, AMD EPYC 7313, 16 CPUs, 128 GiB memory
+- GPUs: none could be seen
+- Flags of the profile: `max-model-len = 40960`
+- Plan: repeats 1, seed 1, equivalence margin 2 %
+- File: `experiments/medium.toml` (SHA-256 5f5f5f5f5f5f5f5f…)
+
+What the engines said of themselves:
+
+| configuration | start to ready (s) | KV cache (tokens) | longest request (tokens) | cache block (tokens) |
+| ------------- | -----------------: | ----------------: | -----------------------: | --: |
+| `b`           |         61.6 (n 1) |             71872 |                    40960 | 16 |
+| `a`           |         61.6 (n 1) |             64896 |                    40960 | 16 |
+| `c`           |         61.6 (n 1) |             64896 |                    40960 | 16 |
+
+Order in which the starts settled. Every block has a shuffled order of its own, so that a slow hour does not hit one configuration alone.
+
+- Block 1: `a`, `b`, `c`, `d`
+
+p50, p95 and p99 are percentiles over the samples of one start, interpolated linearly between order statistics (Hyndman and Fan, type 7); with few samples the high ones are close to the maximum. The unit of the statistics is the start: samples of one start only form its numbers.
+
+## Run `b` by hand
+
+- Stand-in engines were measured: this is the command that the profile would run for real, and nothing here says how it would fare.
+- Set `VLLM_API_KEY` in the shell first: without it the server asks for no key.
+- These variables must be set in the shell: `HF_TOKEN`, `MY_LICENCE`.
+
+```sh
+LICENCE="${MY_LICENCE}" docker run --rm \
+  --gpus '"device=0,1"' \
+  --shm-size 8g \
+  --memory 64g --memory-swap 64g \
+  --ulimit 'memlock=-1:-1' \
+  --mount 'type=bind,source=/home/ana/.cache/hugging face,target=/root/.cache/huggingface,readonly' \
+  -p 127.0.0.1:8000:8000 \
+  -e 'HF_HUB_OFFLINE=1' \
+  -e HF_TOKEN \
+  -e LICENCE \
+  -e VLLM_API_KEY \
+  --entrypoint vllm \
+  vllm/vllm-openai:v0.11.0 serve Qwen/Qwen3-32B-AWQ \
+  --port 8000 \
+  --enable-prefix-caching \
+  --gpu-memory-utilization 0.9 \
+  --max-model-len 40960 \
+  --max-num-seqs 32
+```
+
+## Go on from here
+
+```sh
+gridrun resume results/medium/20261124T044826Z-3f9a   # starts only what is missing
+gridrun report results/medium/20261124T044826Z-3f9a   # makes this report again from the stored data
+```
+"#);
+}
+
+#[test]
+fn a_run_without_any_measurement_says_why() {
+    let mut record = fixture::record(vec![
+        fixture::died("a", 1, FailureClass::KvCacheTooSmall),
+        fixture::failed("b", 1, FailureClass::GpuUnavailable),
+    ]);
+    record.ending = RunEnding::Open;
+    let report = build(&record);
+    assert!(!report.measured_anything());
+    assert_eq!(report.best(), None);
+    insta::assert_snapshot!(report.terminal(100, false), @r#"
+This run is not complete.
+- Nothing says how this run ended: it still runs, or it was killed.
+- 2 starts have settled, 12 were planned.
+- Not measured yet: b, c, d, e, f.
+
+Nothing could be measured, so no configuration can be recommended.
+- Why: of 6 configurations, 1 infeasible (died of its own making), 5 never measured.
+- Starts that ended without a measurement, of 2 settled: kv_cache_too_small 1, gpu_unavailable 1.
+
+All configurations
+                  kv-cache.ttft_repeat_ms.p50  behind
+#  configuration        (ms, lower is better)      #1  measured  outcome
+-  a                                        -       -    0 of 1  died 1 of 1: kv_cache_too_small
+                                                                 while starting
+-  b                                        -       -    0 of 1  undecided: 1 of 1 starts failed
+                                                                 (gpu_unavailable)
+-  c                                        -       -    0 of 0  undecided: no start of it has
+                                                                 settled
+-  d                                        -       -    0 of 0  undecided: no start of it has
+                                                                 settled
+-  e                                        -       -    0 of 0  undecided: no start of it has
+                                                                 settled
+-  f                                        -       -    0 of 0  undecided: no start of it has
+                                                                 settled
+Left out for want of width: gpu-mem, prefix.
+"#);
+    let nothing = build(&fixture::record(vec![]));
+    insta::assert_snapshot!(nothing.terminal(100, false), @r#"
+Nothing could be measured, so no configuration can be recommended.
+- Why: no start of an engine has settled.
+
+All configurations
+                  kv-cache.ttft_repeat_ms.p50  behind
+#  configuration        (ms, lower is better)      #1  measured  outcome
+-  a                                        -       -    0 of 0  undecided: no start of it has
+                                                                 settled
+-  b                                        -       -    0 of 0  undecided: no start of it has
+                                                                 settled
+-  c                                        -       -    0 of 0  undecided: no start of it has
+                                                                 settled
+-  d                                        -       -    0 of 0  undecided: no start of it has
+                                                                 settled
+-  e                                        -       -    0 of 0  undecided: no start of it has
+                                                                 settled
+-  f                                        -       -    0 of 0  undecided: no start of it has
+                                                                 settled
+Left out for want of width: gpu-mem, prefix.
+"#);
+    assert!(!nothing.markdown().contains("docker run"));
+}

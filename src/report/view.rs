@@ -1,0 +1,326 @@
+//! The one model of a report, which every format renders: facts and sentences, no layout.
+//!
+//! It is also what `report.json` holds; a change of meaning or of a name raises [`FORMAT`].
+
+use serde::Serialize;
+
+use crate::decide::score::Spread;
+use crate::decide::standing::{GateResult, Tally};
+use crate::decide::verdict::Basis;
+use crate::diagnose::{FailureClass, Phase};
+use crate::id::{CellId, RunId};
+use crate::manifest::{HostFacts, RunEnding, SourceCopy};
+use crate::measure::metric::{MetricDef, WorkloadKind};
+use crate::outcome::{RuntimeFacts, Standing};
+use crate::report::text::Prose;
+use crate::spec::experiment::Goal;
+use crate::spec::flag::FlagValue;
+
+/// Version of `report.json`.
+pub const FORMAT: u32 = 1;
+
+/// Everything that a report says.
+#[derive(Debug, Clone, Serialize)]
+pub struct View {
+    pub format: u32,
+    pub gridrun: String,
+    pub experiment: String,
+    pub run: RunId,
+    pub started_at: jiff::Timestamp,
+    /// True when no real model answered: no number says anything about a model or a GPU.
+    pub stand_in: bool,
+    pub progress: Progress,
+    pub verdict: VerdictView,
+    pub objectives: Vec<ObjectiveView>,
+    /// Names of the axes; a row has its values in this order.
+    pub axes: Vec<AxisView>,
+    /// The first cell of the file that lived.
+    pub baseline: Option<String>,
+    /// Closer than this fraction is the same to the user.
+    pub equivalence: f64,
+    /// Every cell, in the order of the table.
+    pub cells: Vec<Row>,
+    pub use_cases: Vec<UseCaseView>,
+    /// As the file writes them.
+    pub gates: Vec<String>,
+    pub workloads: Vec<WorkloadView>,
+    /// Attempts that died of their cell's own making.
+    pub deaths: Vec<DeathView>,
+    /// Attempts that failed by the machine's, the profile's or gridrun's fault.
+    pub failures: Vec<DeathView>,
+    pub attestation: Vec<FlagView>,
+    pub warnings: Vec<Remark>,
+    pub method: Method,
+    pub deploy: Option<Deploy>,
+    /// The run's folder, as gridrun lays it out.
+    pub folder: String,
+}
+
+/// How far the run came.
+#[derive(Debug, Clone, Serialize)]
+pub struct Progress {
+    #[serde(flatten)]
+    pub ending: RunEnding,
+    pub n_cells: usize,
+    /// Starts that the experiment asks for: cells times repeats.
+    pub n_planned: u32,
+    pub n_settled: u32,
+    /// What is missing of a run that is not complete; empty for a complete one.
+    pub missing: Vec<Prose>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct VerdictView {
+    pub kind: VerdictKind,
+    /// Name of the first-placed cell.
+    pub cell: Option<String>,
+    pub headline: Prose,
+    /// What it rests on, who follows, what else must be known before acting on it.
+    pub sentences: Vec<Prose>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerdictKind {
+    /// First of single starts: no confidence can be stated.
+    LeaderOfSingleStarts,
+    /// First by its mean over several starts; no confidence is stated.
+    LeaderByMean,
+    NothingRanked,
+}
+
+impl From<Basis> for VerdictKind {
+    fn from(basis: Basis) -> Self {
+        match basis {
+            Basis::SingleStart => Self::LeaderOfSingleStarts,
+            Basis::Mean { .. } => Self::LeaderByMean,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ObjectiveView {
+    pub metric: String,
+    /// Empty where there is none to write.
+    pub unit: &'static str,
+    pub goal: Goal,
+    /// Scaled so that all weights sum to 1.
+    pub weight: f64,
+    #[serde(skip)]
+    pub definition: Option<&'static MetricDef>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct AxisView {
+    pub name: String,
+    /// The name that a person reads fastest.
+    pub short_name: String,
+    /// The value, where all cells have the same one.
+    pub everywhere: Option<FlagValue>,
+}
+
+/// One cell.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    pub rank: Option<u32>,
+    pub cell: String,
+    pub cell_id: CellId,
+    pub axes: Vec<Option<FlagValue>>,
+    #[serde(flatten)]
+    pub standing: Standing,
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// Over the attempts that measured it, in the order of the objectives.
+    pub objectives: Vec<Option<Spread>>,
+    /// Mean and spread of the score; the difference of two is the logarithm of a ratio.
+    pub score: Option<Spread>,
+    /// By which fraction the score is worse than the first-placed cell's.
+    pub behind_first: Option<f64>,
+    /// How many times as good as the baseline, above 1 is better.
+    pub against_baseline: Option<f64>,
+    /// Inside the equivalence margin of the first-placed cell, and not that cell.
+    pub same_as_first: bool,
+    /// In the order of the gates; empty where nothing was measured.
+    pub gate_results: Vec<GateResult>,
+    /// How it died, for an infeasible cell; how it failed, for one that was never measured.
+    pub death: Option<DeathBrief>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct DeathBrief {
+    pub class: FailureClass,
+    pub phase: Phase,
+    pub cause: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct UseCaseView {
+    pub name: String,
+    pub objectives: Vec<ObjectiveView>,
+    pub verdict: VerdictView,
+    /// The ranked cells, best first.
+    pub cells: Vec<UseCaseRow>,
+    /// Cells that lived and lack one of its metrics, and why.
+    pub unranked: Vec<Prose>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct UseCaseRow {
+    pub rank: Option<u32>,
+    pub cell: String,
+    pub objectives: Vec<Option<Spread>>,
+    pub behind_first: Option<f64>,
+}
+
+/// One node of the DAG over all cells that ran it.
+#[derive(Debug, Clone, Serialize)]
+pub struct WorkloadView {
+    pub node: String,
+    pub kind: WorkloadKind,
+    pub metrics: Vec<MetricView>,
+    pub cells: Vec<WorkloadCell>,
+    pub starts: Vec<WorkloadStart>,
+    /// Quarantined samples, failed requests, failed nodes.
+    pub notes: Vec<Remark>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct MetricView {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub meaning: &'static str,
+    #[serde(skip)]
+    pub definition: &'static MetricDef,
+}
+
+/// A cell's metrics over its attempts; of a distribution, its medians.
+#[derive(Debug, Clone, Serialize)]
+pub struct WorkloadCell {
+    pub cell: String,
+    pub values: Vec<Option<Spread>>,
+    pub n_requests: u32,
+    pub n_failed: u32,
+}
+
+/// One attempt's metrics.
+#[derive(Debug, Clone, Serialize)]
+pub struct WorkloadStart {
+    pub cell: String,
+    pub start: u32,
+    pub block: u32,
+    pub values: Vec<Option<StartValue>>,
+    pub n_requests: u32,
+    pub n_failed: u32,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct StartValue {
+    /// The number, or the median of a distribution.
+    pub value: f64,
+    /// How many samples the median is of; `None` for a single number.
+    pub n: Option<u32>,
+}
+
+/// The same words from one or more attempts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remark {
+    pub text: String,
+    pub starts: Vec<StartName>,
+}
+
+/// One attempt, as a reader finds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StartName {
+    pub cell: String,
+    pub start: u32,
+}
+
+/// Attempts of one cell that ended in the same way.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeathView {
+    pub cell: String,
+    pub cell_id: CellId,
+    /// Which of its starts.
+    pub starts: Vec<u32>,
+    /// The attempts' own names, as the run's folder has them.
+    pub attempts: Vec<String>,
+    pub class: FailureClass,
+    pub phase: Phase,
+    /// The node that ran.
+    pub node: Option<String>,
+    pub explanation: String,
+    pub suggestion: Option<String>,
+    pub cause: Option<String>,
+    pub exit_code: Option<i64>,
+    pub oom_killed: Option<bool>,
+    /// Of the last of these attempts.
+    pub log_tail: Vec<String>,
+}
+
+/// How well it is known that one varied flag took effect, over all measured attempts.
+#[derive(Debug, Clone, Serialize)]
+pub struct FlagView {
+    pub flag: String,
+    pub confirmed: Vec<StartName>,
+    pub accepted: Vec<StartName>,
+    pub contradicted: Vec<Contradiction>,
+    pub unattested: Vec<StartName>,
+    /// What the engine said, for one attempt of the best-attested kind.
+    pub evidence: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Contradiction {
+    pub start: StartName,
+    pub asked: FlagValue,
+    pub found: String,
+    pub by: String,
+}
+
+/// How it was measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Method {
+    /// Versions that the engines named; more than one is worth a doubt.
+    pub engine_versions: Vec<String>,
+    pub model: String,
+    pub image: Option<String>,
+    #[serde(flatten)]
+    pub runtime: RuntimeFacts,
+    pub host: HostFacts,
+    pub seed: u64,
+    pub repeats: u32,
+    pub profile: String,
+    pub base_flags: Vec<(String, FlagValue)>,
+    /// The cells of each block in the order in which they settled.
+    pub blocks: Vec<BlockView>,
+    pub engines: Vec<EngineView>,
+    pub sources: Vec<SourceCopy>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct BlockView {
+    pub block: u32,
+    pub cells: Vec<String>,
+}
+
+/// What the engines of one cell said of themselves.
+#[derive(Debug, Clone, Serialize)]
+pub struct EngineView {
+    pub cell: String,
+    /// Start to ready, in milliseconds.
+    pub ready_after_ms: Option<Spread>,
+    /// Tokens that fit into the KV cache; several values where starts differ.
+    pub kv_cache_tokens: Vec<u64>,
+    pub max_model_len: Vec<u64>,
+    pub block_size: Vec<u64>,
+}
+
+/// How to run the first-placed cell.
+#[derive(Debug, Clone, Serialize)]
+pub struct Deploy {
+    pub cell: String,
+    /// One command, lines joined by backslashes.
+    pub command: String,
+    /// What must be known before it is pasted.
+    pub notes: Vec<Prose>,
+}

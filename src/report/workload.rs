@@ -1,0 +1,153 @@
+//! The workload part of a report: each node's metrics per cell and per attempt, and what must
+//! be known of its samples.
+
+use crate::decide::decision::{CellResult, Decision};
+use crate::decide::reading::Start;
+use crate::decide::score::Spread;
+use crate::manifest::Manifest;
+use crate::measure::metric::{MetricDef, MetricRef, Shape, Stat};
+use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
+use crate::report::view::{
+    MetricView, Remark, StartName, StartValue, WorkloadCell, WorkloadStart, WorkloadView,
+};
+use crate::spec::experiment::Workload;
+
+/// Every node, in the order in which nodes run.
+pub fn views(manifest: &Manifest, decision: &Decision<'_>) -> Vec<WorkloadView> {
+    let workloads = &manifest.experiment.workloads;
+    let in_order = manifest
+        .node_order
+        .iter()
+        .filter_map(|node| workloads.iter().find(|workload| workload.name == *node));
+    in_order.map(|workload| view(workload, decision)).collect()
+}
+
+fn view(workload: &Workload, decision: &Decision<'_>) -> WorkloadView {
+    let metrics = workload.kind().metrics();
+    let mut view = WorkloadView {
+        node: workload.name.clone(),
+        kind: workload.kind(),
+        metrics: metrics
+            .iter()
+            .map(|metric| MetricView {
+                name: metric.name,
+                unit: metric.unit.symbol(),
+                meaning: metric.meaning,
+                definition: metric,
+            })
+            .collect(),
+        cells: Vec::new(),
+        starts: Vec::new(),
+        notes: Vec::new(),
+    };
+    for &index in &decision.order {
+        let cell = &decision.cells[index];
+        let ran: Vec<(&Start<'_>, &NodeReport)> = cell
+            .starts
+            .iter()
+            .filter_map(|start| {
+                let reports = &start.measured.nodes;
+                let report = reports.iter().find(|report| report.node == workload.name)?;
+                Some((start, report))
+            })
+            .collect();
+        if ran.is_empty() {
+            continue;
+        }
+        view.cells.push(WorkloadCell {
+            cell: cell.cell.name.clone(),
+            values: metrics
+                .iter()
+                .map(|metric| over_starts(workload, metric, cell))
+                .collect(),
+            n_requests: ran.iter().map(|(_, report)| report.n_requests).sum(),
+            n_failed: ran.iter().map(|(_, report)| report.n_failed).sum(),
+        });
+        for (start, report) in ran {
+            add_notes(&mut view.notes, cell, start, report);
+            view.starts.push(WorkloadStart {
+                cell: cell.cell.name.clone(),
+                start: start.number(),
+                block: start.settled.block,
+                values: metrics
+                    .iter()
+                    .map(|metric| in_start(metric, report))
+                    .collect(),
+                n_requests: report.n_requests,
+                n_failed: report.n_failed,
+            });
+        }
+    }
+    view
+}
+
+/// The metric's own number, or the median of its samples.
+fn over_starts(workload: &Workload, metric: &MetricDef, cell: &CellResult<'_>) -> Option<Spread> {
+    let reference = MetricRef {
+        node: workload.name.clone(),
+        metric: metric.name.to_owned(),
+        stat: match metric.shape {
+            Shape::Scalar => None,
+            Shape::Distribution => Some(Stat::P50),
+        },
+    };
+    Spread::over(&reference, &cell.starts)
+}
+
+/// What a failed node measured is no result.
+fn in_start(metric: &MetricDef, report: &NodeReport) -> Option<StartValue> {
+    match report.status {
+        NodeStatus::Completed => {}
+        NodeStatus::Failed { .. } | NodeStatus::Skipped { .. } => return None,
+    }
+    Some(match report.metrics.get(metric.name)? {
+        MetricValue::Scalar(value) => StartValue {
+            value: *value,
+            n: None,
+        },
+        MetricValue::Distribution(summary) => StartValue {
+            value: summary.p50,
+            n: Some(summary.n),
+        },
+    })
+}
+
+fn add_notes(
+    notes: &mut Vec<Remark>,
+    cell: &CellResult<'_>,
+    start: &Start<'_>,
+    report: &NodeReport,
+) {
+    match &report.status {
+        NodeStatus::Completed => {}
+        NodeStatus::Failed { because } => {
+            remark(notes, &format!("the node failed: {because}"), cell, start);
+        }
+        NodeStatus::Skipped { because } => {
+            remark(
+                notes,
+                &format!("the node was skipped: {because}"),
+                cell,
+                start,
+            );
+        }
+    }
+    for note in &report.notes {
+        remark(notes, note, cell, start);
+    }
+}
+
+/// Adds an attempt to those of which the same is said.
+pub fn remark(remarks: &mut Vec<Remark>, text: &str, cell: &CellResult<'_>, start: &Start<'_>) {
+    let name = StartName {
+        cell: cell.cell.name.clone(),
+        start: start.number(),
+    };
+    match remarks.iter_mut().find(|remark| remark.text == text) {
+        Some(remark) => remark.starts.push(name),
+        None => remarks.push(Remark {
+            text: text.to_owned(),
+            starts: vec![name],
+        }),
+    }
+}

@@ -1,0 +1,306 @@
+//! Carries a plan out, attempt after attempt. Sole owner of the run's state.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::diagnose::{Consequence, FailureClass};
+use crate::event::EventKind;
+use crate::id::{AttemptId, AttemptNo, CellId};
+use crate::manifest::{Manifest, RunEnding};
+use crate::matrix::cell::Cell;
+use crate::outcome::{Outcome, Settled};
+use crate::plan::blocks::{PlannedAttempt, remaining};
+use crate::runner::attempt::{Attempt, AttemptError, Ended};
+use crate::runner::cancel::Cancel;
+use crate::runner::ports::{Gpu, Journal, Launch, Load, Runtime, RuntimeError, StoreError};
+use crate::runner::recorder::Recorder;
+use crate::spec::vllm_flags::{Rendered, render};
+
+/// How long a vanished runtime is awaited. A Docker upgrade takes a minute or two.
+const RUNTIME_RETURNS_WITHIN: Duration = Duration::from_secs(600);
+
+/// How long GPU memory may take to come back after a stop: an orphaned engine core can hold
+/// the card without holding the port.
+const MEMORY_RETURNS_WITHIN: Duration = Duration::from_secs(120);
+
+/// Memory of a GPU that comes and goes without an engine (display, driver).
+const MEMORY_SLACK: u64 = 256 << 20;
+
+/// What the dispatcher works with.
+pub struct Dispatcher<'a, R, L, J> {
+    pub runtime: &'a R,
+    pub load: &'a L,
+    pub gpu: &'a dyn Gpu,
+    pub recorder: Recorder<J>,
+    pub cancel: &'a Cancel,
+    pub manifest: &'a Manifest,
+    /// All attempts of the run, in order.
+    pub plan: &'a [PlannedAttempt],
+    /// What earlier processes settled already.
+    pub settled: Vec<Settled>,
+    /// Makes the throw-away key of each attempt.
+    pub new_key: &'a (dyn Fn() -> String + Send + Sync),
+}
+
+/// Why a run stopped although the user did not ask for it.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error("{runtime} did not come back within {} s", RUNTIME_RETURNS_WITHIN.as_secs())]
+    RuntimeLost { runtime: String },
+    /// Two attempts in a row ended in the same class of the machine or the profile.
+    #[error("two attempts in a row ended the same way, and no cell is to blame: {explanation}")]
+    Fuse { class: FailureClass, explanation: String },
+    #[error(
+        "GPU memory did not come back within {} s after {attempt} was stopped: {held}",
+        MEMORY_RETURNS_WITHIN.as_secs()
+    )]
+    GpuMemoryHeld { attempt: AttemptId, held: String },
+}
+
+impl From<AttemptError> for RunError {
+    fn from(error: AttemptError) -> Self {
+        match error {
+            AttemptError::Store(error) => Self::Store(error),
+            AttemptError::Runtime(error) => Self::Runtime(error),
+        }
+    }
+}
+
+/// A run as it stands when the dispatcher is done with it.
+#[derive(Debug)]
+pub struct Finished {
+    pub settled: Vec<Settled>,
+    pub ending: RunEnding,
+    /// Why it stopped before its end, if neither the user nor a deadline wanted it.
+    pub error: Option<RunError>,
+}
+
+impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
+    /// Starts every attempt that is left, one after the other, and records how the run ended.
+    pub async fn run(mut self) -> Finished {
+        let result = self.carry_out().await;
+        let at = self.recorder.now();
+        let (ending, error) = match result {
+            Ok(None) => (RunEnding::Complete { at }, None),
+            Ok(Some(because)) => (RunEnding::Stopped { at, because }, None),
+            Err(error) => (RunEnding::Stopped { at, because: sentence(&error) }, Some(error)),
+        };
+        let recorded = self.recorder.record(EventKind::RunEnded { ending: ending.clone() });
+        let error = error.or(recorded.err().map(RunError::Store));
+        Finished { settled: self.settled, ending, error }
+    }
+
+    /// `Ok(None)`: nothing is left. `Ok(Some(reason))`: somebody wanted it to stop here.
+    async fn carry_out(&mut self) -> Result<Option<String>, RunError> {
+        let deadline = self.manifest.experiment.run.deadline.map(|within| Instant::now() + within);
+        self.recorder.record(EventKind::RunStarted {
+            run: self.manifest.run.clone(),
+            experiment: self.manifest.experiment.name.clone(),
+            n_cells: self.manifest.cells.len(),
+            n_planned: self.plan.len(),
+            n_settled: self.settled.len(),
+            stand_in: self.manifest.runtime.stand_in,
+        })?;
+        self.sweep().await?;
+        while let Some(planned) = remaining(self.plan, &self.settled).into_iter().next() {
+            if self.cancel.is_asked() {
+                return Ok(Some("the user stopped it".to_owned()));
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(Some("the deadline has passed".to_owned()));
+            }
+            let ended = self.attempt(&planned).await?;
+            if ended.cancelled {
+                return Ok(Some("the user stopped it".to_owned()));
+            }
+            if ended.runtime_lost {
+                self.await_runtime().await?;
+            } else {
+                self.check_fuse()?;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn attempt(&mut self, planned: &PlannedAttempt) -> Result<AfterAttempt, RunError> {
+        // The borrow must be of the manifest, not of the dispatcher that changes meanwhile.
+        let manifest = self.manifest;
+        let cell = manifest
+            .cells
+            .iter()
+            .find(|cell| cell.id == planned.cell)
+            .expect("a plan is made of the cells of its manifest");
+        let attempt = AttemptId { cell: cell.id.clone(), number: self.next_number(&cell.id) };
+        let before = self.gpu.memory_used();
+        let started_at = self.recorder.now();
+        let started = Instant::now();
+        self.recorder.record(EventKind::AttemptStarted {
+            attempt: attempt.clone(),
+            cell_name: cell.name.clone(),
+            block: planned.block,
+        })?;
+        let launch = self.launch(cell, &attempt)?;
+        let ended = Attempt {
+            runtime: self.runtime,
+            load: self.load,
+            recorder: &mut self.recorder,
+            cancel: self.cancel,
+            experiment: &self.manifest.experiment,
+            node_order: &self.manifest.node_order,
+            cell,
+            launch,
+            model: served_model(self.manifest, cell),
+        }
+        .run()
+        .await?;
+        let Ended { outcome, end, runtime_lost } = ended;
+        let cancelled = outcome == Outcome::Cancelled;
+        let settled = Settled {
+            attempt: attempt.clone(),
+            cell_name: cell.name.clone(),
+            block: planned.block,
+            started_at,
+            took_ms: started.elapsed().as_secs_f64() * 1e3,
+            outcome,
+            end,
+        };
+        self.recorder.record(EventKind::AttemptSettled { settled: Box::new(settled.clone()) })?;
+        self.settled.push(settled);
+        if !runtime_lost && !cancelled {
+            self.await_memory(&attempt, before).await?;
+        }
+        Ok(AfterAttempt { cancelled, runtime_lost })
+    }
+
+    fn launch(&mut self, cell: &Cell, attempt: &AttemptId) -> Result<Launch, StoreError> {
+        Ok(Launch {
+            run: self.manifest.run.clone(),
+            attempt: attempt.clone(),
+            cell_name: cell.name.clone(),
+            args: arguments(cell),
+            env: cell.env.iter().map(|(name, setting)| (name.clone(), setting.value.to_string())).collect(),
+            memory: cell.memory.or(self.manifest.experiment.profile.engine.memory),
+            api_key: (self.new_key)(),
+            log_path: self.recorder.journal().log_path(attempt)?,
+        })
+    }
+
+    fn next_number(&self, cell: &CellId) -> AttemptNo {
+        let used = self.settled.iter().filter(|settled| settled.attempt.cell == *cell);
+        AttemptNo(used.map(|settled| settled.attempt.number.0).max().unwrap_or(0) + 1)
+    }
+
+    async fn sweep(&mut self) -> Result<(), RunError> {
+        let what = self.runtime.sweep().await?;
+        if !what.is_empty() {
+            self.recorder.record(EventKind::Swept { what })?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the runtime answers again, and removes what its absence left behind.
+    async fn await_runtime(&mut self) -> Result<(), RunError> {
+        let runtime = self.manifest.runtime.runtime.clone();
+        self.recorder.record(EventKind::Waiting { what: format!("{runtime} does not answer; waiting for it") })?;
+        let deadline = Instant::now() + RUNTIME_RETURNS_WITHIN;
+        while !self.runtime.reachable().await {
+            if self.cancel.is_asked() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(RunError::RuntimeLost { runtime });
+            }
+            tokio::select! {
+                () = self.cancel.asked() => {}
+                () = tokio::time::sleep(Duration::from_secs(2)) => {}
+            }
+        }
+        self.recorder.record(EventKind::Notice { text: format!("{runtime} answers again") })?;
+        self.sweep().await
+    }
+
+    /// The next engine must not start into memory that the last one still holds.
+    async fn await_memory(&mut self, attempt: &AttemptId, before: Option<Vec<u64>>) -> Result<(), RunError> {
+        let Some(before) = before else { return Ok(()) };
+        let deadline = Instant::now() + MEMORY_RETURNS_WITHIN;
+        loop {
+            let Some(now) = self.gpu.memory_used() else { return Ok(()) };
+            let held: Vec<String> = before
+                .iter()
+                .zip(&now)
+                .enumerate()
+                .filter(|(_, (before, now))| **now > **before + MEMORY_SLACK)
+                .map(|(gpu, (before, now))| format!("GPU {gpu} still holds {} MiB more", (now - before) >> 20))
+                .collect();
+            if held.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(RunError::GpuMemoryHeld { attempt: attempt.clone(), held: held.join(", ") });
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Stops a night of identical starts.
+    fn check_fuse(&self) -> Result<(), RunError> {
+        let [.., earlier, later] = self.settled.as_slice() else { return Ok(()) };
+        match (&earlier.outcome, &later.outcome) {
+            (Outcome::Failed(first), Outcome::Failed(second))
+                if second.consequence == Consequence::Machine
+                    && first.consequence == Consequence::Machine
+                    && first.class == second.class =>
+            {
+                Err(RunError::Fuse { class: second.class, explanation: second.explanation.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+struct AfterAttempt {
+    cancelled: bool,
+    runtime_lost: bool,
+}
+
+/// Every flag of a cell as `vllm serve` takes it, in the order of the names.
+pub fn arguments(cell: &Cell) -> Vec<String> {
+    cell.flags
+        .iter()
+        .filter_map(|(name, setting)| match render(name, &setting.value) {
+            Rendered::Args(args) => Some(args),
+            Rendered::LeftOut { .. } => None,
+        })
+        .flatten()
+        .collect()
+}
+
+/// The name under which the engine serves its model: the first of `--served-model-name`, else
+/// the model itself.
+fn served_model(manifest: &Manifest, cell: &Cell) -> String {
+    cell.flags
+        .iter()
+        .find(|(name, _)| name.as_str() == "served-model-name")
+        .map(|(_, setting)| setting.value.to_string())
+        .and_then(|names| names.split_whitespace().next().map(str::to_owned))
+        .unwrap_or_else(|| manifest.experiment.profile.engine.model.clone())
+}
+
+/// An error with its causes, as one sentence.
+fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

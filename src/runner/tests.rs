@@ -1,0 +1,611 @@
+//! The runner against fake ports: the order of events, and what each bad day does.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::diagnose::FailureClass;
+use crate::event::{EventKind, RunEvent};
+use crate::id::{AttemptId, CellId, RunId};
+use crate::manifest::{Engines, HostFacts, Manifest, RunEnding};
+use crate::matrix::cell::{Cell, SetBy, Setting};
+use crate::measure::metric::WorkloadKind;
+use crate::measure::node::{MetricValue, NodeRecord, NodeReport, NodeStatus};
+use crate::measure::prompt::PromptBook;
+use crate::measure::request::Request;
+use crate::outcome::{EndState, Outcome, RuntimeFacts, Settled};
+use crate::plan::blocks::plan;
+use crate::runner::cancel::Cancel;
+use crate::runner::dispatcher::{Dispatcher, Finished, RunError};
+use crate::runner::ports::{
+    Clock, Engine, Gpu, Journal, Launch, Load, LoadError, Observed, Probe, ReadyServer, Runtime, RuntimeError,
+    StopMode, StoreError, Target,
+};
+use crate::runner::recorder::Recorder;
+use crate::spec::experiment::{
+    Experiment, KvCacheSpec, Predecessor, RunSettings, Workload, WorkloadSpec,
+};
+use crate::spec::flag::{FlagName, FlagValue};
+use crate::spec::profile::{EngineProfile, Gpus, Network, Profile, RuntimeChoice};
+
+/// What one start of the fake engine does.
+#[derive(Debug, Clone)]
+enum Script {
+    /// Ready after some looks, serves, measures.
+    Serves,
+    /// Ends by itself before it is ready.
+    Dies { log: &'static str, exit_code: i64, oom_killed: bool },
+    /// `/health` never turns green.
+    NeverReady,
+    /// `/health` is green and no completion comes.
+    HealthyOnly,
+    /// Serves until the node runs, then requests fail and the process exits a while later.
+    DiesUnderLoad,
+    /// Every request of the node fails and the engine serves on.
+    FailsRequests,
+    /// The connection to the runtime breaks while it starts.
+    RuntimeVanishes,
+    Refused(&'static str),
+}
+
+type Trace = Arc<Mutex<Vec<String>>>;
+
+struct FakeRuntime {
+    scripts: Mutex<VecDeque<Script>>,
+    trace: Trace,
+    /// Looks until the runtime answers again.
+    absent_for: Mutex<u32>,
+}
+
+struct FakeEngine {
+    script: Script,
+    trace: Trace,
+    url: String,
+}
+
+impl Runtime for FakeRuntime {
+    type Engine = FakeEngine;
+
+    async fn prepare(&self) -> Result<RuntimeFacts, RuntimeError> {
+        Ok(RuntimeFacts::default())
+    }
+
+    async fn start(&self, launch: &Launch) -> Result<FakeEngine, RuntimeError> {
+        let script = self.scripts.lock().unwrap().pop_front().expect("no script is left for this start");
+        self.trace.lock().unwrap().push(format!("start {}", launch.cell_name));
+        match script {
+            Script::Refused(words) => Err(RuntimeError::Refused { words: words.to_owned() }),
+            script => {
+                let url = serialise(&script);
+                Ok(FakeEngine { script, trace: Arc::clone(&self.trace), url })
+            }
+        }
+    }
+
+    async fn sweep(&self) -> Result<Vec<String>, RuntimeError> {
+        self.trace.lock().unwrap().push("sweep".to_owned());
+        Ok(Vec::new())
+    }
+
+    async fn reachable(&self) -> bool {
+        let mut absent = self.absent_for.lock().unwrap();
+        if *absent == 0 {
+            return true;
+        }
+        *absent -= 1;
+        false
+    }
+}
+
+/// The fake load recognises the script by the address.
+fn serialise(script: &Script) -> String {
+    format!("{script:?}")
+}
+
+impl Engine for FakeEngine {
+    fn base_url(&self) -> &str {
+        &self.url
+    }
+
+    fn reference(&self) -> &str {
+        "fake"
+    }
+
+    async fn exited(&mut self) -> Result<(), RuntimeError> {
+        match self.script {
+            Script::Dies { .. } => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(())
+            }
+            Script::DiesUnderLoad => {
+                tokio::time::sleep(Duration::from_secs(8)).await;
+                Ok(())
+            }
+            Script::RuntimeVanishes => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Err(RuntimeError::Unreachable { what: "the daemon is gone".to_owned(), source: None })
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn log(&self) -> String {
+        match self.script {
+            Script::Dies { log, .. } => log.to_owned(),
+            Script::DiesUnderLoad => {
+                "INFO: Application startup complete.\n(EngineCore pid=1) ERROR EngineDeadError: EngineCore \
+                 encountered an issue. See stack trace (above) for the root cause.\n"
+                    .to_owned()
+            }
+            _ => "INFO: Application startup complete.\n".to_owned(),
+        }
+    }
+
+    async fn stop(self, how: StopMode) -> Result<EndState, RuntimeError> {
+        self.trace.lock().unwrap().push(format!("stop {}", if how == StopMode::Kill { "at once" } else { "gracefully" }));
+        match self.script {
+            Script::Dies { exit_code, oom_killed, .. } => Ok(EndState {
+                by_itself: true,
+                exit_code: Some(exit_code),
+                oom_killed: Some(oom_killed),
+                ..EndState::default()
+            }),
+            Script::DiesUnderLoad => {
+                Ok(EndState { by_itself: true, exit_code: Some(0), oom_killed: Some(false), ..EndState::default() })
+            }
+            Script::RuntimeVanishes => {
+                Err(RuntimeError::Unreachable { what: "the daemon is gone".to_owned(), source: None })
+            }
+            _ => Ok(EndState { exit_code: Some(0), oom_killed: Some(false), ..EndState::default() }),
+        }
+    }
+}
+
+struct FakeLoad {
+    /// Asks the run to stop while a node runs.
+    stop_during_node: Option<Cancel>,
+}
+
+impl Load for FakeLoad {
+    async fn probe(&self, target: &Target) -> Probe {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        match target.base_url.as_str() {
+            url if url.starts_with("Dies {") || url.starts_with("Never") || url.starts_with("Runtime") => {
+                Probe::NotYet { because: "connection refused".to_owned() }
+            }
+            url if url.starts_with("HealthyOnly") => Probe::HealthyOnly { because: "no completion".to_owned() },
+            _ => Probe::Ready,
+        }
+    }
+
+    async fn facts(&self, _server: &ReadyServer) -> Result<Observed, LoadError> {
+        Ok(Observed::default())
+    }
+
+    async fn compose(&self, _: &ReadyServer, _: &[Workload], seed: u64) -> Result<PromptBook, LoadError> {
+        Ok(PromptBook { version: 1, model: "m".to_owned(), seed, nodes: Vec::new() })
+    }
+
+    async fn run(&self, server: &ReadyServer, workload: &Workload, _: &PromptBook) -> NodeRecord {
+        if let Some(cancel) = &self.stop_during_node {
+            cancel.ask();
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let url = &server.target().base_url;
+        let fails = url.starts_with("DiesUnderLoad") || url.starts_with("FailsRequests");
+        let status = if fails { NodeStatus::Failed { because: "HTTP 500".to_owned() } } else { NodeStatus::Completed };
+        let metrics = if fails {
+            BTreeMap::new()
+        } else {
+            BTreeMap::from([("acceleration".to_owned(), MetricValue::Scalar(2.0))])
+        };
+        NodeRecord {
+            report: NodeReport {
+                node: workload.name.clone(),
+                kind: WorkloadKind::KvCache,
+                status,
+                took_ms: 2000.0,
+                metrics,
+                n_requests: 4,
+                n_failed: if fails { 4 } else { 0 },
+                notes: Vec::new(),
+            },
+            requests: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct MemoryJournal {
+    events: Arc<Mutex<Vec<RunEvent>>>,
+    prompts: Arc<Mutex<Option<PromptBook>>>,
+    /// Appending fails from this event on.
+    full_after: Option<usize>,
+}
+
+impl Journal for MemoryJournal {
+    fn append(&mut self, event: &RunEvent) -> Result<(), StoreError> {
+        let mut events = self.events.lock().unwrap();
+        if self.full_after.is_some_and(|limit| events.len() >= limit) {
+            return Err(StoreError {
+                what: "the disk is full: cannot write".to_owned(),
+                path: PathBuf::from("journal.jsonl"),
+                source: Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)),
+            });
+        }
+        events.push(event.clone());
+        Ok(())
+    }
+
+    fn log_path(&mut self, attempt: &AttemptId) -> Result<PathBuf, StoreError> {
+        Ok(PathBuf::from(attempt.to_string()))
+    }
+
+    fn keep_requests(&mut self, _: &AttemptId, _: &[Request]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn keep_metrics(&mut self, _: &AttemptId, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn prompts(&mut self) -> Result<Option<PromptBook>, StoreError> {
+        Ok(self.prompts.lock().unwrap().clone())
+    }
+
+    fn keep_prompts(&mut self, book: &PromptBook) -> Result<(), StoreError> {
+        *self.prompts.lock().unwrap() = Some(book.clone());
+        Ok(())
+    }
+}
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
+}
+
+/// Memory on one card: a level before the start, and levels seen after the stop.
+struct FakeGpu(Mutex<VecDeque<u64>>);
+
+impl Gpu for FakeGpu {
+    fn describe(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn memory_used(&self) -> Option<Vec<u64>> {
+        let mut levels = self.0.lock().unwrap();
+        let level = if levels.len() > 1 { levels.pop_front()? } else { *levels.front()? };
+        Some(vec![level << 20])
+    }
+}
+
+fn cell(name: &str) -> Cell {
+    let setting = Setting { value: FlagValue::Int(name.len() as i64), by: SetBy::Axis };
+    Cell {
+        id: CellId::of(name),
+        name: name.to_owned(),
+        coordinates: Vec::new(),
+        flags: BTreeMap::from([(FlagName("max-num-seqs".to_owned()), setting)]),
+        env: BTreeMap::new(),
+        memory: None,
+    }
+}
+
+fn workload(name: &str, after: &[&str]) -> Workload {
+    Workload {
+        name: name.to_owned(),
+        after: after.iter().map(|node| Predecessor { node: (*node).to_owned(), at: Default::default() }).collect(),
+        spec: WorkloadSpec::KvCache(KvCacheSpec { iterations: 2, prompt_tokens: 100, max_tokens: 4 }),
+        at: Default::default(),
+    }
+}
+
+fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Manifest {
+    let engine = EngineProfile {
+        runtime: RuntimeChoice::StandIn,
+        image: None,
+        model: "m".to_owned(),
+        gpus: Gpus::None,
+        shm: None,
+        ipc_host: false,
+        memory: None,
+        ulimits: Vec::new(),
+        network: Network::Host,
+        volumes: Vec::new(),
+        flags: Vec::new(),
+        env: Vec::new(),
+        ready_timeout: Duration::from_secs(60),
+        stop_timeout: Duration::from_secs(30),
+        request_timeout: Duration::from_secs(60),
+    };
+    Manifest {
+        format: Manifest::FORMAT,
+        gridrun: "0".to_owned(),
+        run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 1),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        experiment: Experiment {
+            name: "e".to_owned(),
+            profile: Profile { name: "p".to_owned(), engine, stand_in: None },
+            axes: Vec::new(),
+            whens: Vec::new(),
+            named_cells: Vec::new(),
+            excludes: Vec::new(),
+            workloads: vec![workload("first", &[]), workload("second", &["first"])],
+            gates: Vec::new(),
+            objectives: Vec::new(),
+            use_cases: Vec::new(),
+            run: RunSettings { repeats, seed: 1, equivalence: 0.02, deadline },
+        },
+        cells: cells.iter().map(|name| cell(name)).collect(),
+        node_order: vec!["first".to_owned(), "second".to_owned()],
+        sources: Vec::new(),
+        engines: Engines::ProcessStandIn,
+        runtime: RuntimeFacts { runtime: "fake".to_owned(), ..RuntimeFacts::default() },
+        host: HostFacts::default(),
+    }
+}
+
+/// One run with everything fake.
+struct Bench {
+    manifest: Manifest,
+    scripts: Vec<Script>,
+    cancel: Cancel,
+    stop_during_node: bool,
+    absent_for: u32,
+    journal: MemoryJournal,
+    gpu: Vec<u64>,
+    settled: Vec<Settled>,
+}
+
+struct Ran {
+    finished: Finished,
+    /// Events in order, one word or two each.
+    events: Vec<String>,
+    /// What the runtime was asked to do, in order.
+    trace: Vec<String>,
+}
+
+impl Bench {
+    fn new(cells: &[&str], scripts: &[Script]) -> Self {
+        Self {
+            manifest: manifest(cells, 1, None),
+            scripts: scripts.to_vec(),
+            cancel: Cancel::new(),
+            stop_during_node: false,
+            absent_for: 0,
+            journal: MemoryJournal::default(),
+            gpu: vec![0],
+            settled: Vec::new(),
+        }
+    }
+
+    async fn run(self) -> Ran {
+        let trace = Trace::default();
+        let runtime = FakeRuntime {
+            scripts: Mutex::new(self.scripts.into()),
+            trace: Arc::clone(&trace),
+            absent_for: Mutex::new(self.absent_for),
+        };
+        let load = FakeLoad { stop_during_node: self.stop_during_node.then(|| self.cancel.clone()) };
+        let run = &self.manifest.experiment.run;
+        let planned = plan(&self.manifest.cells, run.repeats, run.seed);
+        let (watchers, _events) = mpsc::unbounded_channel();
+        let events = Arc::clone(&self.journal.events);
+        let finished = Dispatcher {
+            runtime: &runtime,
+            load: &load,
+            gpu: &FakeGpu(Mutex::new(self.gpu.into())),
+            recorder: Recorder::new(self.journal, Box::new(StoppedClock), watchers),
+            cancel: &self.cancel,
+            manifest: &self.manifest,
+            plan: &planned,
+            settled: self.settled,
+            new_key: &|| "key".to_owned(),
+        }
+        .run()
+        .await;
+        let events = events.lock().unwrap().iter().map(short).collect();
+        let trace = trace.lock().unwrap().clone();
+        Ran { finished, events, trace }
+    }
+}
+
+fn short(event: &RunEvent) -> String {
+    match &event.kind {
+        EventKind::RunStarted { n_planned, n_settled, .. } => format!("run {n_settled}/{n_planned}"),
+        EventKind::Swept { .. } => "swept".to_owned(),
+        EventKind::AttemptStarted { cell_name, attempt, .. } => format!("attempt {cell_name} {}", attempt.number.0),
+        EventKind::AttemptPhase { phase, .. } => phase.name().to_owned(),
+        EventKind::NodeStarted { node, .. } => format!("node {node}"),
+        EventKind::NodeFinished { report, .. } => match &report.status {
+            NodeStatus::Completed => format!("{} completed", report.node),
+            NodeStatus::Failed { .. } => format!("{} failed", report.node),
+            NodeStatus::Skipped { .. } => format!("{} skipped", report.node),
+        },
+        EventKind::AttemptSettled { settled } => match &settled.outcome {
+            Outcome::Measured(_) => "measured".to_owned(),
+            Outcome::Infeasible(failure) => format!("infeasible {:?}", failure.class),
+            Outcome::Failed(failure) => format!("failed {:?}", failure.class),
+            Outcome::Cancelled => "cancelled".to_owned(),
+        },
+        EventKind::Waiting { .. } => "waiting".to_owned(),
+        EventKind::Notice { .. } => "notice".to_owned(),
+        EventKind::RunEnded { ending } => match ending {
+            RunEnding::Complete { .. } => "complete".to_owned(),
+            RunEnding::Stopped { .. } => "stopped".to_owned(),
+            RunEnding::Open => "open".to_owned(),
+        },
+    }
+}
+
+const KV_TOO_SMALL: Script = Script::Dies {
+    log: "(EngineCore pid=7) ERROR 11-24 03:17:00 [core.py:1510] ValueError: No available memory for the cache \
+          blocks. Try increasing `gpu_memory_utilization` when initializing the engine.\n",
+    exit_code: 1,
+    oom_killed: false,
+};
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_goes_its_way_in_order() {
+    let ran = Bench::new(&["a"], &[Script::Serves]).run().await;
+    assert_eq!(
+        ran.events,
+        [
+            "run 0/1",
+            "attempt a 1",
+            "starting",
+            "attesting",
+            "measuring",
+            "node first",
+            "first completed",
+            "node second",
+            "second completed",
+            "stopping",
+            "measured",
+            "complete",
+        ]
+    );
+    assert_eq!(ran.trace, ["sweep", "start a", "stop gracefully"]);
+    assert!(ran.finished.error.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_is_a_finding_and_the_next_cell_goes_on() {
+    let ran = Bench::new(&["a", "bb"], &[KV_TOO_SMALL, Script::Serves]).run().await;
+    let ends: Vec<_> = ran.events.iter().filter(|e| e.starts_with("infeasible") || *e == "measured").collect();
+    assert_eq!(ends, ["infeasible KvCacheTooSmall", "measured"]);
+    assert_eq!(ran.events.last().unwrap(), "complete");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_cell_is_tried_once_whatever_the_repeats() {
+    let mut bench = Bench::new(&["a"], &[KV_TOO_SMALL]);
+    bench.manifest = manifest(&["a"], 3, None);
+    let ran = bench.run().await;
+    assert_eq!(ran.trace, ["sweep", "start a", "stop gracefully"]);
+    assert_eq!(ran.events.last().unwrap(), "complete");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_dies_under_load_is_attributed_to_the_node() {
+    let ran = Bench::new(&["a"], &[Script::DiesUnderLoad, Script::Serves]).run().await;
+    let Outcome::Failed(failure) = &ran.finished.settled[0].outcome else {
+        panic!("{:?}", ran.finished.settled[0].outcome);
+    };
+    assert_eq!(failure.class, FailureClass::EngineDied);
+    assert_eq!(failure.node.as_deref(), Some("first"));
+    // Nobody can say whose fault it was, so it is tried once more.
+    assert!(matches!(ran.finished.settled[1].outcome, Outcome::Measured(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_never_becomes_ready_is_stopped_at_the_deadline() {
+    let ran = Bench::new(&["a"], &[Script::NeverReady, Script::HealthyOnly]).run().await;
+    assert_eq!(ran.trace, ["sweep", "start a", "stop gracefully", "start a", "stop gracefully"]);
+    let ends: Vec<_> = ran.events.iter().filter(|event| event.starts_with("failed")).collect();
+    assert_eq!(ends, ["failed NotReady", "failed Unresponsive"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_requests_are_no_measurement_and_descendants_are_skipped() {
+    let ran = Bench::new(&["a"], &[Script::FailsRequests, Script::FailsRequests]).run().await;
+    assert!(ran.events.contains(&"second skipped".to_owned()), "{:?}", ran.events);
+    assert!(ran.finished.settled.iter().all(|settled| matches!(settled.outcome, Outcome::Failed(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_vanishes_is_awaited_and_the_cell_is_not_to_blame() {
+    let mut bench = Bench::new(&["a"], &[Script::RuntimeVanishes, Script::Serves]);
+    bench.absent_for = 5;
+    let ran = bench.run().await;
+    assert_eq!(ran.trace, ["sweep", "start a", "stop gracefully", "sweep", "start a", "stop gracefully"]);
+    let ends: Vec<_> = ran.events.iter().filter(|e| e.starts_with("failed") || *e == "waiting" || *e == "measured").collect();
+    assert_eq!(ends, ["failed Runtime", "waiting", "measured"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_vanishes_again_and_again_costs_no_cell_its_place() {
+    let vanishing = [Script::RuntimeVanishes, Script::RuntimeVanishes, Script::RuntimeVanishes, Script::Serves];
+    let ran = Bench::new(&["a"], &vanishing).run().await;
+    assert!(matches!(ran.finished.settled.last().unwrap().outcome, Outcome::Measured(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_never_comes_back_stops_the_run() {
+    let mut bench = Bench::new(&["a"], &[Script::RuntimeVanishes]);
+    bench.absent_for = u32::MAX;
+    let ran = bench.run().await;
+    assert!(matches!(ran.finished.error, Some(RunError::RuntimeLost { .. })));
+    assert_eq!(ran.events.last().unwrap(), "stopped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_failures_of_the_machine_in_a_row_blow_the_fuse() {
+    let refused = Script::Refused("could not select device driver \"\" with capabilities: [[gpu]]");
+    let ran = Bench::new(&["a", "bb", "ccc"], &[refused.clone(), refused]).run().await;
+    assert!(matches!(ran.finished.error, Some(RunError::Fuse { class: FailureClass::GpuUnavailable, .. })));
+    assert_eq!(ran.trace.iter().filter(|step| step.starts_with("start")).count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wish_to_stop_stops_the_engine_and_settles_the_attempt_as_cancelled() {
+    let mut bench = Bench::new(&["a", "bb"], &[Script::Serves]);
+    bench.stop_during_node = true;
+    let ran = bench.run().await;
+    assert_eq!(ran.trace, ["sweep", ran.trace[1].as_str(), "stop gracefully"]);
+    assert_eq!(ran.events[ran.events.len() - 2..], ["cancelled", "stopped"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_stops_the_run_and_leaves_no_engine() {
+    let whole = Bench::new(&["a"], &[Script::Serves]).run().await.events.len();
+    for limit in 0..whole {
+        let mut bench = Bench::new(&["a"], &[Script::Serves]);
+        bench.journal.full_after = Some(limit);
+        let ran = bench.run().await;
+        assert!(matches!(ran.finished.error, Some(RunError::Store(_))), "after {limit} events");
+        let started = ran.trace.iter().filter(|step| step.starts_with("start")).count();
+        let stopped = ran.trace.iter().filter(|step| step.starts_with("stop")).count();
+        assert_eq!(started, stopped, "after {limit} events");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn settled_attempts_are_not_run_again() {
+    let first = Bench::new(&["a", "bb"], &[Script::Serves, Script::Serves]).run().await.finished.settled;
+    let mut bench = Bench::new(&["a", "bb"], &[Script::Serves]);
+    let left = first[1].cell_name.clone();
+    bench.settled = vec![first[0].clone()];
+    let ran = bench.run().await;
+    assert_eq!(ran.trace, ["sweep".to_owned(), format!("start {left}"), "stop gracefully".to_owned()]);
+    assert_eq!(ran.finished.settled.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_starts_nothing_more() {
+    let mut bench = Bench::new(&["a", "bb"], &[Script::Serves]);
+    bench.manifest = manifest(&["a", "bb"], 1, Some(Duration::from_secs(3)));
+    let ran = bench.run().await;
+    assert_eq!(ran.finished.settled.len(), 1);
+    assert!(matches!(&ran.finished.ending, RunEnding::Stopped { because, .. } if because.contains("deadline")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_engine_waits_for_the_memory_of_the_last() {
+    let mut bench = Bench::new(&["a", "bb"], &[Script::Serves, Script::Serves]);
+    bench.gpu = vec![500, 9000, 9000, 600];
+    assert!(bench.run().await.finished.error.is_none());
+
+    let mut bench = Bench::new(&["a", "bb"], &[Script::Serves]);
+    bench.gpu = vec![500, 9000];
+    let ran = bench.run().await;
+    assert!(matches!(ran.finished.error, Some(RunError::GpuMemoryHeld { .. })));
+    assert_eq!(ran.finished.settled.len(), 1);
+}

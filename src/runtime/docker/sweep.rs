@@ -1,0 +1,78 @@
+//! Removes the containers that dead runs left behind, by their labels.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use bollard::models::ContainerSummary;
+use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+
+use crate::runner::ports::RuntimeError;
+use crate::runtime::docker::client::Client;
+use crate::runtime::docker::container::{
+    LABEL_ATTEMPT, LABEL_HOST, LABEL_LOCK, LABEL_OURS, LABEL_RUN, hostname,
+};
+use crate::runtime::docker::refusal;
+use crate::runtime::lock::Owner;
+
+/// Removes the containers of this host that `owner` says may go, running or not, and says of
+/// each which it was.
+///
+/// Containers of another host (its label differs) stay: whether their runs live cannot be seen
+/// from here.
+pub async fn sweep(client: &Client, owner: Owner<'_>) -> Result<Vec<String>, RuntimeError> {
+    let ours = HashMap::from([(
+        "label",
+        vec![
+            format!("{LABEL_OURS}=1"),
+            format!("{LABEL_HOST}={}", hostname()),
+        ],
+    )]);
+    let options = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&ours)
+        .build();
+    let containers = client
+        .docker()
+        .list_containers(Some(options))
+        .await
+        .map_err(|error| refusal::failed("listing the containers", error))?;
+    let mut said = Vec::new();
+    for container in containers {
+        let Some(lock) = label(&container, LABEL_LOCK) else {
+            continue;
+        };
+        if owner.may_remove(Path::new(lock)) {
+            said.extend(remove(client, &container).await?);
+        }
+    }
+    Ok(said)
+}
+
+/// Removes one container, whose line is given unless somebody else was faster.
+async fn remove(
+    client: &Client,
+    container: &ContainerSummary,
+) -> Result<Option<String>, RuntimeError> {
+    let Some(id) = &container.id else {
+        return Ok(None);
+    };
+    let short = id.get(..12).unwrap_or(id);
+    let whose = format!(
+        "container {short} of attempt {} of run {}",
+        label(container, LABEL_ATTEMPT).unwrap_or("none (a probe)"),
+        label(container, LABEL_RUN).unwrap_or("unknown")
+    );
+    let options = RemoveContainerOptionsBuilder::new()
+        .force(true)
+        .v(true)
+        .build();
+    match client.docker().remove_container(id, Some(options)).await {
+        Ok(()) => Ok(Some(format!("removed {whose}"))),
+        Err(error) if refusal::is_not_found(&error) || refusal::is_conflict(&error) => Ok(None),
+        Err(error) => Err(refusal::failed(&format!("removing {whose}"), error)),
+    }
+}
+
+fn label<'a>(container: &'a ContainerSummary, name: &str) -> Option<&'a str> {
+    container.labels.as_ref()?.get(name).map(String::as_str)
+}

@@ -1,0 +1,17 @@
+//! The edges that start and stop an engine: in a container, or as a child process.
+
+pub mod docker;
+pub mod engine_spec;
+pub mod log;
+pub mod process;
+pub mod redact;
+pub mod sweep;
+
+mod binary;
+mod lock;
+mod port;
+
+pub use docker::{DockerRuntime, PullProgress};
+pub use engine_spec::{EngineSpec, EngineVariable, ImageChoice, Visibility};
+pub use process::ProcessRuntime;
+pub use sweep::{StandInImages, Swept, sweep_all};

@@ -1,0 +1,290 @@
+//! The scheduler with a clock: takes requests, lets each step take its time, and hands the
+//! tokens to those who asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+use crate::stand_in::metrics::{Finish, Snapshot, Tally};
+use crate::stand_in::scheduler::{Event, Scheduler, SequenceId};
+use crate::stand_in::tokens::{Answer, TokenId};
+
+/// A handle to the running engine; clones are handles to the same one.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Rung when there may be something to do.
+    bell: Notify,
+}
+
+struct State {
+    scheduler: Scheduler,
+    clients: HashMap<SequenceId, Client>,
+    tally: Tally,
+    next_id: SequenceId,
+}
+
+/// One who waits for an answer.
+struct Client {
+    sender: mpsc::UnboundedSender<Said>,
+    prompt_tokens: usize,
+    cached_tokens: usize,
+    said: usize,
+    came: Instant,
+    /// When the last token came out.
+    spoke: Instant,
+    end: Finish,
+}
+
+/// A piece of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Said {
+    pub token: TokenId,
+    /// Prompt tokens that were taken from the cache.
+    pub cached_tokens: usize,
+    /// Set on the last piece.
+    pub finish: Option<Finish>,
+}
+
+impl Engine {
+    /// Sets the engine going; it stops with the tokio runtime.
+    pub fn start(scheduler: Scheduler) -> Self {
+        let state = State {
+            scheduler,
+            clients: HashMap::new(),
+            tally: Tally::new(),
+            next_id: 0,
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            bell: Notify::new(),
+        });
+        tokio::spawn(drive(Arc::clone(&shared)));
+        Self { shared }
+    }
+
+    /// Asks for an answer. Prompt and answer must not be empty.
+    pub fn ask(&self, prompt: Vec<TokenId>, answer: Answer) -> Reply {
+        let (sender, pieces) = mpsc::unbounded_channel();
+        let now = Instant::now();
+        let client = Client {
+            sender,
+            prompt_tokens: prompt.len(),
+            cached_tokens: 0,
+            said: 0,
+            came: now,
+            spoke: now,
+            end: if answer.stops {
+                Finish::Stop
+            } else {
+                Finish::Length
+            },
+        };
+        let id = {
+            let mut state = self.shared.lock();
+            let id = state.next_id;
+            state.next_id += 1;
+            state.scheduler.submit(id, prompt, answer.tokens);
+            state.clients.insert(id, client);
+            id
+        };
+        self.shared.bell.notify_one();
+        Reply {
+            engine: self.clone(),
+            id,
+            pieces,
+        }
+    }
+
+    /// How things stand.
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.shared.lock();
+        Snapshot {
+            gauges: state.scheduler.gauges(),
+            counts: state.scheduler.counts(),
+            tally: state.tally.clone(),
+        }
+    }
+}
+
+/// An answer as it comes. Dropping it before its end aborts the request.
+pub struct Reply {
+    engine: Engine,
+    id: SequenceId,
+    pieces: mpsc::UnboundedReceiver<Said>,
+}
+
+impl Reply {
+    /// The next piece; `None` after the last.
+    pub async fn next(&mut self) -> Option<Said> {
+        self.pieces.recv().await
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.engine.shared.lock().abort(self.id);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn abort(&mut self, id: SequenceId) {
+        if let Some(client) = self.clients.remove(&id) {
+            self.scheduler.abort(id);
+            self.tally.finished(
+                Finish::Abort,
+                client.prompt_tokens,
+                client.said,
+                client.came.elapsed(),
+            );
+        }
+    }
+
+    fn deliver(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Admitted { id, cached_tokens } => {
+                if let Some(client) = self.clients.get_mut(&id) {
+                    client.cached_tokens = cached_tokens;
+                }
+            }
+            Event::Token { id, token, last } => {
+                let Some(client) = self.clients.get_mut(&id) else {
+                    return;
+                };
+                let (prompt, cached) = (client.prompt_tokens, client.cached_tokens);
+                if client.said == 0 {
+                    self.tally.first_token(prompt, cached, now - client.came);
+                } else {
+                    self.tally.next_token(now - client.spoke);
+                }
+                client.said += 1;
+                client.spoke = now;
+                let finish = last.then_some(client.end);
+                // A client that has gone away aborts its request itself.
+                let _ = client.sender.send(Said {
+                    token,
+                    cached_tokens: cached,
+                    finish,
+                });
+                if let Some(finish) = finish {
+                    self.tally
+                        .finished(finish, prompt, client.said, now - client.came);
+                    self.clients.remove(&id);
+                }
+            }
+        }
+    }
+}
+
+/// Runs step after step. Each is due when the one before was due plus its own time, so that the
+/// coarseness of the timer does not add up; an engine that was kept from running does not catch
+/// up.
+async fn drive(shared: Arc<Shared>) {
+    let mut due = Instant::now();
+    loop {
+        let step = shared.lock().scheduler.step();
+        let Some(step) = step else {
+            shared.bell.notified().await;
+            due = Instant::now();
+            continue;
+        };
+        due += step.took;
+        sleep_until(due).await;
+        let now = Instant::now();
+        if now > due + step.took {
+            due = now;
+        }
+        let mut state = shared.lock();
+        for event in step.events {
+            state.deliver(event, now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::stand_in::cache::{BlockPool, PrefixCaching};
+    use crate::stand_in::scheduler::{ChunkedPrefill, Limits, Speed};
+
+    fn engine() -> Engine {
+        let limits = Limits {
+            max_num_seqs: 2,
+            max_num_batched_tokens: 64,
+            chunked: ChunkedPrefill::On,
+        };
+        let speed = Speed {
+            prefill_tokens_per_second: 100.0,
+            decode_tokens_per_second: 10.0,
+        };
+        Engine::start(Scheduler::new(
+            limits,
+            speed,
+            BlockPool::new(64, 4, PrefixCaching::On),
+        ))
+    }
+
+    fn answer(n: usize, stops: bool) -> Answer {
+        Answer {
+            tokens: vec![7; n],
+            stops,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_come_when_the_scheduler_says() {
+        let engine = engine();
+        let start = Instant::now();
+        let mut reply = engine.ask((0..50).collect(), answer(3, true));
+        let mut instants = Vec::new();
+        let mut finishes = Vec::new();
+        while let Some(said) = reply.next().await {
+            instants.push(start.elapsed().as_millis());
+            finishes.push(said.finish);
+        }
+        assert_eq!(instants, [500, 600, 700]);
+        assert_eq!(finishes, [None, None, Some(Finish::Stop)]);
+        let (prompt, said) = engine.snapshot().tally.tokens();
+        assert_eq!((prompt, said), (50, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_cached_tokens_are_told() {
+        let engine = engine();
+        for cached in [0, 48] {
+            let mut reply = engine.ask((0..50).collect(), answer(1, false));
+            let said = reply.next().await.unwrap();
+            assert_eq!(
+                (said.cached_tokens, said.finish),
+                (cached, Some(Finish::Length))
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dropped_reply_aborts_its_request() {
+        let engine = engine();
+        let mut reply = engine.ask((0..50).collect(), answer(1000, false));
+        reply.next().await.unwrap();
+        assert_eq!(engine.snapshot().gauges.running, 1);
+        drop(reply);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = engine.snapshot();
+        assert_eq!(now.gauges.running, 0);
+        assert!(now.gauges.kv_usage.abs() < 1e-9);
+    }
+}

@@ -1,0 +1,254 @@
+//! The life of one stand-in engine, from its command line to its exit code, with the log that
+//! vLLM would write on the way.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use axum::serve::ListenerExt;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::stand_in::arguments::{Arguments, StdinEnd};
+use crate::stand_in::cache::BlockPool;
+use crate::stand_in::death;
+use crate::stand_in::engine::Engine;
+use crate::stand_in::log::{Level, Log, Process};
+use crate::stand_in::memory::{Exhausted, KvRoom, fit};
+use crate::stand_in::scheduler::Scheduler;
+use crate::stand_in::server::Server;
+use crate::stand_in::settings::{ConfigError, Settings};
+use crate::stand_in::start_log;
+use crate::stand_in::throughput;
+
+/// Connections that may wait to be accepted; uvicorn's default.
+const BACKLOG: u32 = 2048;
+
+/// How an engine ends that does not serve to its end.
+#[derive(Debug)]
+enum Death {
+    Usage,
+    Config(ConfigError),
+    Address(std::io::Error),
+    /// Bytes of host memory that could not be had.
+    Host(u64),
+    Device(Exhausted),
+    Serving(std::io::Error),
+}
+
+impl Death {
+    fn exit_code(&self) -> i32 {
+        match self {
+            Self::Usage => 2,
+            Self::Config(_)
+            | Self::Address(_)
+            | Self::Host(_)
+            | Self::Device(_)
+            | Self::Serving(_) => 1,
+        }
+    }
+}
+
+/// Runs `MODEL --flags...` as `vllm serve` would, until it is told to stop (SIGTERM, SIGINT, or
+/// the end of standard input where that is asked for) or dies. Returns vLLM's exit code: 0 when
+/// told to stop, 2 for arguments that it does not take, 1 for everything else. The key of the
+/// API is read from `VLLM_API_KEY` unless it is among the arguments. The log goes to standard
+/// output, what Python itself would print to standard error, both unbuffered.
+pub async fn serve(args: Vec<String>) -> i32 {
+    let log = Log::stdio();
+    // First of all, so that an engine that is process 1 can be stopped at any moment.
+    let (terminate, interrupt) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+        log.python("RuntimeError: signal handlers could not be installed");
+        return 1;
+    };
+    let told_to_stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let key = std::env::var("VLLM_API_KEY")
+        .ok()
+        .filter(|key| !key.is_empty());
+    live(&args, key, &log, told_to_stop).await
+}
+
+/// [`serve`] with the key and the order to stop handed in.
+pub(in crate::stand_in) async fn live(
+    args: &[String],
+    key: Option<String>,
+    log: &Log,
+    told_to_stop: impl Future<Output = ()>,
+) -> i32 {
+    log.line(
+        Process::ApiServer,
+        Level::Warning,
+        "stand_in",
+        "This is gridrun's stand-in engine: it loads no model, and its answers and speeds are made up.",
+    );
+    let arguments = match Arguments::parse(args) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            log.python(error.usage());
+            log.python(&error);
+            return Death::Usage.exit_code();
+        }
+    };
+    let stdin_ended = end_of_stdin(arguments.stdin);
+    tokio::select! {
+        death = start_and_serve(&arguments, key, log) => {
+            match &death {
+                Death::Usage => {}
+                Death::Config(error) => death::refused(log, error),
+                Death::Address(error) | Death::Serving(error) => death::not_bound(log, error),
+                Death::Host(bytes) => death::host_exhausted(log, *bytes),
+                Death::Device(why) => death::exhausted(log, why),
+            }
+            death.exit_code()
+        }
+        () = told_to_stop => stop(log),
+        () = stdin_ended => stop(log),
+    }
+}
+
+fn stop(log: &Log) -> i32 {
+    start_log::shutdown(log);
+    0
+}
+
+/// Comes when standard input has ended, or never. A thread of its own reads, because tokio
+/// would wait for a blocked read before it lets the process end.
+async fn end_of_stdin(wanted: StdinEnd) {
+    if wanted == StdinEnd::Ignored {
+        return std::future::pending().await;
+    }
+    let (sender, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 1024];
+        let mut stdin = std::io::stdin().lock();
+        while stdin.read(&mut buffer).is_ok_and(|n| n > 0) {}
+        let _ = sender.send(());
+    });
+    // A sender that is gone has ended as well.
+    let _ = ended.await;
+}
+
+/// Serves for ever, unless the engine dies.
+async fn start_and_serve(arguments: &Arguments, key: Option<String>, log: &Log) -> Death {
+    match try_serve(arguments, key, log).await {
+        Ok(never) => match never {},
+        Err(death) => death,
+    }
+}
+
+async fn try_serve(
+    arguments: &Arguments,
+    key: Option<String>,
+    log: &Log,
+) -> Result<Infallible, Death> {
+    start_log::banner(log, arguments);
+    let settings = Settings::resolve(arguments, key).map_err(Death::Config)?;
+    // vLLM takes its address first and listens when all is well: until then it refuses clients.
+    let (socket, address) = bind(&settings).await.map_err(Death::Address)?;
+    start_log::configuration(log, &settings);
+    let began = Instant::now();
+    let pause = settings.numbers.start_up;
+    tokio::time::sleep(pause / 10).await;
+    start_log::engine(log, &settings);
+    // Kept for as long as the engine lives.
+    let host_memory = load_weights(&settings, pause.mul_f64(0.6), log).await?;
+    let room = fit(&settings).map_err(Death::Device)?;
+    start_log::kv_room(log, &room);
+    tokio::time::sleep(pause.mul_f64(0.3)).await;
+    start_log::initialized(log, began.elapsed());
+
+    let engine = Engine::start(scheduler(&settings, &room));
+    let listener = socket.listen(BACKLOG).map_err(Death::Address)?;
+    start_log::serving(log, address);
+    let beat = tokio::spawn(throughput::report(engine.clone(), log.clone()));
+    let routes = Server::new(settings, &room, engine, log.clone()).routes();
+    let ended = listen(listener, routes).await;
+    beat.abort();
+    drop(host_memory);
+    Err(Death::Serving(ended))
+}
+
+fn scheduler(settings: &Settings, room: &KvRoom) -> Scheduler {
+    let pool = BlockPool::new(room.n_blocks, room.block_size, settings.caching);
+    Scheduler::new(settings.limits(), settings.speed(), pool)
+}
+
+async fn bind(settings: &Settings) -> std::io::Result<(TcpSocket, SocketAddr)> {
+    let host = match settings.host.as_str() {
+        // The root file system of a stand-in container may have no names at all.
+        "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        name => match name.parse() {
+            Ok(address) => address,
+            Err(_) => {
+                let mut found = lookup_host((name, settings.port)).await?;
+                found.next().map(|address| address.ip()).ok_or_else(|| {
+                    std::io::Error::new(std::io::ErrorKind::NotFound, "Name or service not known")
+                })?
+            }
+        },
+    };
+    let address = SocketAddr::new(host, settings.port);
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let bound = socket.local_addr()?;
+    Ok((socket, bound))
+}
+
+/// Takes as long as loading would and really fills the host memory that was asked for.
+async fn load_weights(settings: &Settings, pause: Duration, log: &Log) -> Result<Vec<u8>, Death> {
+    let began = Instant::now();
+    start_log::loading(log, settings);
+    let bytes = settings.numbers.host_memory;
+    let memory = if bytes == 0 {
+        Vec::new()
+    } else {
+        fill(bytes).await.ok_or(Death::Host(bytes))?
+    };
+    tokio::time::sleep(pause.saturating_sub(began.elapsed())).await;
+    start_log::loaded(log, settings, began.elapsed());
+    Ok(memory)
+}
+
+/// Memory with something in every page, so that the kernel must back it; `None` if it cannot be
+/// had. A thread of its own fills it, so that the engine can be told to stop meanwhile.
+async fn fill(bytes: u64) -> Option<Vec<u8>> {
+    let (sender, filled) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut memory: Vec<u8> = Vec::new();
+        let length = usize::try_from(bytes).ok()?;
+        memory.try_reserve_exact(length).ok()?;
+        memory.resize(length, 1);
+        sender.send(memory).ok()
+    });
+    filled.await.ok()
+}
+
+/// Accepts connections until that fails.
+async fn listen(listener: TcpListener, routes: axum::Router) -> std::io::Error {
+    let listener = listener.tap_io(|connection| {
+        // Small events must not wait for each other; a connection that refuses is closing.
+        let _ = connection.set_nodelay(true);
+    });
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    match axum::serve(listener, service).await {
+        Ok(()) => std::io::Error::other("the server has ended"),
+        Err(error) => error,
+    }
+}

@@ -1,0 +1,500 @@
+//! What the command line means: every flag that the stand-in obeys with its value or vLLM's
+//! default, and the combinations that vLLM refuses (exit code 1) in its own words.
+
+use std::fmt::Display;
+
+use crate::spec::flag::FlagValue;
+use crate::spec::profile::StandInProfile;
+use crate::spec::vllm_flags::{FlagKind, KnownFlag};
+use crate::stand_in::arguments::{Arguments, StdinEnd};
+use crate::stand_in::cache::PrefixCaching;
+use crate::stand_in::memory::DERIVED_MAX_MODEL_LEN;
+use crate::stand_in::scheduler::{ChunkedPrefill, Limits, Speed};
+
+/// How long a sequence may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelLength {
+    Fixed(usize),
+    /// `auto`: as long as the KV cache has room for, up to the model's own length.
+    Fitted,
+}
+
+/// Whether usage says how many prompt tokens came from the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromptTokenDetails {
+    Shown,
+    Hidden,
+}
+
+/// Whether requests may leave the choice of a tool to the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AutoToolChoice {
+    Enabled,
+    Disabled,
+}
+
+/// Everything that decides what the engine does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub model: String,
+    /// Never empty; the first is the one that answers carry.
+    pub served_names: Vec<String>,
+    pub host: String,
+    /// 0 lets the system pick one.
+    pub port: u16,
+    /// None: everyone may ask.
+    pub api_keys: Vec<String>,
+    pub gpu_memory_utilization: f64,
+    /// Overrides what the utilisation would leave.
+    pub kv_cache_memory_bytes: Option<u64>,
+    pub kv_cache_dtype: String,
+    pub max_model_len: ModelLength,
+    pub max_num_seqs: usize,
+    pub max_num_batched_tokens: usize,
+    pub chunked: ChunkedPrefill,
+    pub caching: PrefixCaching,
+    pub block_size: usize,
+    pub details: PromptTokenDetails,
+    pub tools: AutoToolChoice,
+    pub tensor_parallel_size: i64,
+    pub seed: i64,
+    pub numbers: StandInProfile,
+    pub stdin: StdinEnd,
+}
+
+/// A configuration that vLLM refuses. Displays as the end of its traceback.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    #[error(
+        "pydantic_core._pydantic_core.ValidationError: 1 validation error for {class}\n{field}\n  \
+         Input should be {bound} [type={kind}, input_value={value}, input_type={value_type}]\n    \
+         For further information visit https://errors.pydantic.dev/2.14/v/{kind}"
+    )]
+    OutOfRange {
+        class: &'static str,
+        field: String,
+        bound: String,
+        kind: &'static str,
+        value: String,
+        value_type: &'static str,
+    },
+    #[error(
+        "pydantic_core._pydantic_core.ValidationError: 1 validation error for SchedulerConfig\n  \
+         Value error, {complaint} [type=value_error, input_value=ArgsKwargs((), {{'runner_t..., \
+         'stream_interval': 1}}), input_type=ArgsKwargs]\n    \
+         For further information visit https://errors.pydantic.dev/2.14/v/value_error"
+    )]
+    Batch { complaint: String },
+    #[error("TypeError: Error: --enable-auto-tool-choice requires --tool-call-parser")]
+    NoToolParser,
+    #[error("KeyError: 'invalid tool call parser: {parser} (chose from {{ {} }})'", TOOL_PARSERS.join(","))]
+    UnknownToolParser { parser: String },
+}
+
+/// The tool call parsers of vLLM 0.32.
+const TOOL_PARSERS: &[&str] = &[
+    "apertus",
+    "cohere_command3",
+    "cohere_command4",
+    "deepseek_v3",
+    "deepseek_v31",
+    "deepseek_v32",
+    "deepseek_v4",
+    "deepseek_v41",
+    "dots",
+    "ernie45",
+    "functiongemma",
+    "gemma4",
+    "gigachat3",
+    "glm45",
+    "glm47",
+    "granite",
+    "granite-20b-fc",
+    "granite4",
+    "hermes",
+    "hf",
+    "hunyuan_a13b",
+    "hy_v3",
+    "hy_v4",
+    "inkling",
+    "internlm",
+    "jamba",
+    "k2_horizon",
+    "kimi_k2",
+    "kimi_k3",
+    "lfm2",
+    "ling3",
+    "llama3_json",
+    "llama4_json",
+    "llama4_pythonic",
+    "longcat",
+    "mimo",
+    "minicpm5",
+    "minimax_m2",
+    "minimax_m3",
+    "mistral",
+    "muse_glimmer",
+    "olmo3",
+    "openai",
+    "phi4_mini_json",
+    "plamo3",
+    "poolside_v1",
+    "pythonic",
+    "qwen3_coder",
+    "qwen3_json",
+    "qwen3_xml",
+    "seed_oss",
+    "step3",
+    "step3p5",
+    "xlam",
+];
+
+impl Settings {
+    /// Resolves the command line; `env_key` is the value of `VLLM_API_KEY`, which counts where
+    /// no `--api-key` is given.
+    pub fn resolve(arguments: &Arguments, env_key: Option<String>) -> Result<Self, ConfigError> {
+        for (flag, value) in &arguments.given {
+            check_range(flag, value)?;
+        }
+        let given = Given(arguments);
+        let max_model_len = match given.int("max-model-len") {
+            None => ModelLength::Fixed(DERIVED_MAX_MODEL_LEN),
+            Some(-1) => ModelLength::Fitted,
+            Some(length) => ModelLength::Fixed(count(length)),
+        };
+        let length = match max_model_len {
+            ModelLength::Fixed(length) => length,
+            ModelLength::Fitted => DERIVED_MAX_MODEL_LEN,
+        };
+        let chunked = if given.switch("enable-chunked-prefill", true) {
+            ChunkedPrefill::On
+        } else {
+            ChunkedPrefill::Off
+        };
+        let default_batch = match chunked {
+            ChunkedPrefill::On => 2048,
+            ChunkedPrefill::Off => length.max(2048),
+        };
+        let settings = Self {
+            model: arguments.model.clone(),
+            served_names: given
+                .list("served-model-name")
+                .unwrap_or_else(|| vec![arguments.model.clone()]),
+            host: given.text("host").unwrap_or_else(|| "0.0.0.0".to_owned()),
+            port: given
+                .int("port")
+                .map_or(8000, |port| u16::try_from(port).unwrap_or(u16::MAX)),
+            api_keys: given
+                .list("api-key")
+                .unwrap_or_else(|| env_key.into_iter().collect()),
+            gpu_memory_utilization: given.float("gpu-memory-utilization").unwrap_or(0.92),
+            kv_cache_memory_bytes: given
+                .int("kv-cache-memory-bytes")
+                .map(|bytes| bytes.unsigned_abs()),
+            kv_cache_dtype: given
+                .text("kv-cache-dtype")
+                .unwrap_or_else(|| "auto".to_owned()),
+            max_model_len,
+            max_num_seqs: given.int("max-num-seqs").map_or(256, count),
+            max_num_batched_tokens: given
+                .int("max-num-batched-tokens")
+                .map_or(default_batch, count),
+            chunked,
+            caching: if given.switch("enable-prefix-caching", true) {
+                PrefixCaching::On
+            } else {
+                PrefixCaching::Off
+            },
+            block_size: given.int("block-size").map_or(16, count),
+            details: if given.switch("enable-prompt-tokens-details", false) {
+                PromptTokenDetails::Shown
+            } else {
+                PromptTokenDetails::Hidden
+            },
+            tools: if given.switch("enable-auto-tool-choice", false) {
+                AutoToolChoice::Enabled
+            } else {
+                AutoToolChoice::Disabled
+            },
+            tensor_parallel_size: given.int("tensor-parallel-size").unwrap_or(1),
+            seed: given.int("seed").unwrap_or(0),
+            numbers: arguments.numbers.clone(),
+            stdin: arguments.stdin,
+        };
+        check_tools(&settings, given.text("tool-call-parser"))?;
+        check_batch(&settings, length)?;
+        Ok(settings)
+    }
+
+    /// The bounds of one step.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_num_seqs: self.max_num_seqs,
+            max_num_batched_tokens: self.max_num_batched_tokens,
+            chunked: self.chunked,
+        }
+    }
+
+    /// How fast the engine is.
+    pub fn speed(&self) -> Speed {
+        Speed {
+            prefill_tokens_per_second: self.numbers.prefill_tokens_per_second,
+            decode_tokens_per_second: self.numbers.decode_tokens_per_second,
+        }
+    }
+}
+
+/// Typed access to what was given.
+struct Given<'a>(&'a Arguments);
+
+impl Given<'_> {
+    fn int(&self, name: &str) -> Option<i64> {
+        match self.0.get(name) {
+            Some(FlagValue::Int(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    fn float(&self, name: &str) -> Option<f64> {
+        match self.0.get(name) {
+            Some(FlagValue::Float(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        match self.0.get(name) {
+            Some(FlagValue::Text(value)) => Some(value.clone()),
+            _ => None,
+        }
+    }
+
+    fn list(&self, name: &str) -> Option<Vec<String>> {
+        match self.0.get(name) {
+            Some(FlagValue::List(values)) => Some(values.clone()),
+            _ => None,
+        }
+    }
+
+    fn switch(&self, name: &str, default: bool) -> bool {
+        match self.0.get(name) {
+            Some(FlagValue::Bool(value)) => *value,
+            _ => default,
+        }
+    }
+}
+
+/// A number of which `check_range` has seen that it is at least 1.
+fn count(value: i64) -> usize {
+    usize::try_from(value).unwrap_or(1)
+}
+
+fn check_range(flag: &KnownFlag, value: &FlagValue) -> Result<(), ConfigError> {
+    let error = |bound: String, kind, value: &dyn Display, value_type| {
+        Err(ConfigError::OutOfRange {
+            class: config_class(flag.name),
+            field: flag.name.replace('-', "_"),
+            bound,
+            kind,
+            value: value.to_string(),
+            value_type,
+        })
+    };
+    match (flag.kind, value) {
+        // Port 0 is no vLLM's idea of a good port, but the system's.
+        (FlagKind::Int { .. }, FlagValue::Int(0)) if flag.name == "port" => Ok(()),
+        (FlagKind::Size { auto: true, .. }, FlagValue::Int(-1)) => Ok(()),
+        (FlagKind::Int { min: Some(min) } | FlagKind::Size { min, .. }, FlagValue::Int(value))
+            if *value < min =>
+        {
+            error(
+                format!("greater than or equal to {min}"),
+                "greater_than_equal",
+                value,
+                "int",
+            )
+        }
+        (
+            FlagKind::Float {
+                min,
+                max,
+                min_exclusive,
+            },
+            FlagValue::Float(value),
+        ) => {
+            let shown = format!("{value:?}");
+            match (min, max) {
+                (Some(min), _) if min_exclusive && *value <= min => error(
+                    format!("greater than {min}"),
+                    "greater_than",
+                    &shown,
+                    "float",
+                ),
+                (Some(min), _) if *value < min => error(
+                    format!("greater than or equal to {min}"),
+                    "greater_than_equal",
+                    &shown,
+                    "float",
+                ),
+                (_, Some(max)) if *value > max => error(
+                    format!("less than or equal to {max}"),
+                    "less_than_equal",
+                    &shown,
+                    "float",
+                ),
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The part of vLLM's configuration that a flag belongs to.
+fn config_class(flag: &str) -> &'static str {
+    match flag {
+        "gpu-memory-utilization" | "block-size" | "kv-cache-memory-bytes" => "CacheConfig",
+        "max-num-seqs" | "max-num-batched-tokens" => "SchedulerConfig",
+        "max-model-len" | "seed" => "ModelConfig",
+        "tensor-parallel-size" | "pipeline-parallel-size" | "data-parallel-size" => {
+            "ParallelConfig"
+        }
+        _ => "VllmConfig",
+    }
+}
+
+fn check_tools(settings: &Settings, parser: Option<String>) -> Result<(), ConfigError> {
+    match (settings.tools, parser) {
+        (AutoToolChoice::Disabled, _) => Ok(()),
+        (AutoToolChoice::Enabled, None) => Err(ConfigError::NoToolParser),
+        (AutoToolChoice::Enabled, Some(parser)) if TOOL_PARSERS.contains(&parser.as_str()) => {
+            Ok(())
+        }
+        (AutoToolChoice::Enabled, Some(parser)) => Err(ConfigError::UnknownToolParser { parser }),
+    }
+}
+
+fn check_batch(settings: &Settings, max_model_len: usize) -> Result<(), ConfigError> {
+    let (batch, seqs) = (settings.max_num_batched_tokens, settings.max_num_seqs);
+    if settings.chunked == ChunkedPrefill::Off && batch < max_model_len {
+        let complaint = format!(
+            "max_num_batched_tokens ({batch}) is smaller than max_model_len ({max_model_len}). This \
+             effectively limits the maximum sequence length to max_num_batched_tokens and makes \
+             vLLM reject longer sequences. Please increase max_num_batched_tokens or decrease \
+             max_model_len."
+        );
+        return Err(ConfigError::Batch { complaint });
+    }
+    if batch < seqs {
+        let complaint = format!(
+            "max_num_batched_tokens ({batch}) must be greater than or equal to max_num_seqs ({seqs})."
+        );
+        return Err(ConfigError::Batch { complaint });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(line: &str) -> Result<Settings, ConfigError> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Settings::resolve(&Arguments::parse(&words).unwrap(), None)
+    }
+
+    #[test]
+    fn defaults_are_those_of_vllm() {
+        let settings = resolve("some/model").unwrap();
+        assert_eq!(settings.served_names, ["some/model"]);
+        assert_eq!((settings.host.as_str(), settings.port), ("0.0.0.0", 8000));
+        assert!((settings.gpu_memory_utilization - 0.92).abs() < 1e-12);
+        assert_eq!(settings.max_model_len, ModelLength::Fixed(8192));
+        assert_eq!(
+            (settings.max_num_seqs, settings.max_num_batched_tokens),
+            (256, 2048)
+        );
+        assert_eq!(
+            (settings.chunked, settings.caching),
+            (ChunkedPrefill::On, PrefixCaching::On)
+        );
+        assert_eq!(
+            (settings.block_size, settings.kv_cache_dtype.as_str()),
+            (16, "auto")
+        );
+        assert_eq!(settings.details, PromptTokenDetails::Hidden);
+    }
+
+    #[test]
+    fn without_chunks_the_default_batch_holds_a_whole_sequence() {
+        let settings = resolve("m --no-enable-chunked-prefill --max-model-len 4096").unwrap();
+        assert_eq!(
+            (settings.chunked, settings.max_num_batched_tokens),
+            (ChunkedPrefill::Off, 4096)
+        );
+    }
+
+    #[test]
+    fn the_key_of_the_command_line_counts_before_that_of_the_environment() {
+        let words =
+            |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
+        let keys = |line: &str| {
+            let arguments = Arguments::parse(&words(line)).unwrap();
+            Settings::resolve(&arguments, Some("env".to_owned()))
+                .unwrap()
+                .api_keys
+        };
+        assert_eq!(keys("m --api-key a b"), ["a", "b"]);
+        assert_eq!(keys("m"), ["env"]);
+    }
+
+    #[test]
+    fn refusals_are_in_the_words_of_vllm() {
+        for (line, words) in [
+            (
+                "m --gpu-memory-utilization 1.5",
+                "pydantic_core._pydantic_core.ValidationError: 1 validation error for CacheConfig\n\
+                 gpu_memory_utilization\n  Input should be less than or equal to 1 \
+                 [type=less_than_equal, input_value=1.5, input_type=float]\n    For further \
+                 information visit https://errors.pydantic.dev/2.14/v/less_than_equal",
+            ),
+            (
+                "m --max-num-seqs 0",
+                "pydantic_core._pydantic_core.ValidationError: 1 validation error for SchedulerConfig\n\
+                 max_num_seqs\n  Input should be greater than or equal to 1 \
+                 [type=greater_than_equal, input_value=0, input_type=int]\n    For further \
+                 information visit https://errors.pydantic.dev/2.14/v/greater_than_equal",
+            ),
+            (
+                "m --max-num-batched-tokens 16 --max-num-seqs 32",
+                "pydantic_core._pydantic_core.ValidationError: 1 validation error for SchedulerConfig\n  \
+                 Value error, max_num_batched_tokens (16) must be greater than or equal to \
+                 max_num_seqs (32). [type=value_error, input_value=ArgsKwargs((), {'runner_t..., \
+                 'stream_interval': 1}), input_type=ArgsKwargs]\n    For further information \
+                 visit https://errors.pydantic.dev/2.14/v/value_error",
+            ),
+            (
+                "m --no-enable-chunked-prefill --max-num-batched-tokens 2048",
+                "pydantic_core._pydantic_core.ValidationError: 1 validation error for SchedulerConfig\n  \
+                 Value error, max_num_batched_tokens (2048) is smaller than max_model_len (8192). \
+                 This effectively limits the maximum sequence length to max_num_batched_tokens and \
+                 makes vLLM reject longer sequences. Please increase max_num_batched_tokens or \
+                 decrease max_model_len. [type=value_error, input_value=ArgsKwargs((), \
+                 {'runner_t..., 'stream_interval': 1}), input_type=ArgsKwargs]\n    For further \
+                 information visit https://errors.pydantic.dev/2.14/v/value_error",
+            ),
+            (
+                "m --enable-auto-tool-choice",
+                "TypeError: Error: --enable-auto-tool-choice requires --tool-call-parser",
+            ),
+        ] {
+            assert_eq!(resolve(line).unwrap_err().to_string(), words);
+        }
+        let unknown = resolve("m --enable-auto-tool-choice --tool-call-parser nope")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            unknown.starts_with("KeyError: 'invalid tool call parser: nope (chose from { apertus,")
+        );
+        assert!(resolve("m --enable-auto-tool-choice --tool-call-parser qwen3_xml").is_ok());
+    }
+}

@@ -1,0 +1,85 @@
+//! The line that vLLM logs every ten seconds while it works: throughput, queue, cache.
+
+use std::time::Duration;
+
+use crate::stand_in::engine::Engine;
+use crate::stand_in::log::Log;
+use crate::stand_in::metrics::Snapshot;
+
+const EVERY: Duration = Duration::from_secs(10);
+
+/// Logs for ever. An idle engine falls silent after one line with zeros.
+pub async fn report(engine: Engine, log: Log) {
+    let mut before = engine.snapshot();
+    let mut was_idle = true;
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let now = engine.snapshot();
+        let is_idle = now.gauges.running == 0 && now.tally.tokens() == before.tally.tokens();
+        if !(is_idle && was_idle) {
+            log.api("loggers.py:335", line(&before, &now, EVERY.as_secs_f64()));
+        }
+        was_idle = is_idle;
+        before = now;
+    }
+}
+
+fn line(before: &Snapshot, now: &Snapshot, seconds: f64) -> String {
+    let (prompt_before, said_before) = before.tally.tokens();
+    let (prompt, said) = now.tally.tokens();
+    let rate = |now: u64, before: u64| (now - before) as f64 / seconds;
+    let hit_rate = match now.counts.prefix_queries {
+        0 => 0.0,
+        queries => now.counts.prefix_hits as f64 / queries as f64,
+    };
+    format!(
+        "Engine 000: Avg prompt throughput: {:.1} tokens/s, Avg generation throughput: {:.1} \
+         tokens/s, Running: {} reqs, Waiting: {} reqs, GPU KV cache usage: {:.1}%, Prefix cache hit \
+         rate: {:.1}%",
+        rate(prompt, prompt_before),
+        rate(said, said_before),
+        now.gauges.running,
+        now.gauges.waiting,
+        100.0 * now.gauges.kv_usage,
+        100.0 * hit_rate
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stand_in::metrics::Tally;
+    use crate::stand_in::scheduler::{Counts, Gauges};
+
+    #[test]
+    fn the_line_has_the_form_of_vllm() {
+        let idle = Snapshot {
+            gauges: Gauges {
+                running: 0,
+                waiting: 0,
+                kv_usage: 0.0,
+            },
+            counts: Counts::default(),
+            tally: Tally::new(),
+        };
+        let mut busy = idle.clone();
+        busy.tally.first_token(1516, 0, Duration::ZERO);
+        busy.tally.next_token(Duration::ZERO);
+        busy.gauges = Gauges {
+            running: 1,
+            waiting: 2,
+            kv_usage: 0.123,
+        };
+        busy.counts = Counts {
+            prefix_queries: 1000,
+            prefix_hits: 409,
+            preemptions: 0,
+        };
+        assert_eq!(
+            line(&idle, &busy, 10.0),
+            "Engine 000: Avg prompt throughput: 151.6 tokens/s, Avg generation throughput: 0.2 \
+             tokens/s, Running: 1 reqs, Waiting: 2 reqs, GPU KV cache usage: 12.3%, Prefix cache \
+             hit rate: 40.9%"
+        );
+    }
+}

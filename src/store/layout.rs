@@ -1,0 +1,90 @@
+//! Where everything lies under `results/`: one folder per experiment, one per run in it, one
+//! per attempt in that.
+
+use std::path::{Path, PathBuf};
+
+use crate::id::{AttemptId, RunId};
+
+/// The folder of one run, and the names of the files in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir {
+    root: PathBuf,
+}
+
+impl RunDir {
+    /// `results/<experiment>/<run>`.
+    pub fn new(results: &Path, experiment: &str, run: &RunId) -> Self {
+        Self { root: results.join(experiment).join(run.as_str()) }
+    }
+
+    /// A run directory that is there already.
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn manifest(&self) -> PathBuf {
+        self.root.join("run.json")
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal.jsonl")
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("run.lock")
+    }
+
+    pub fn prompts(&self) -> PathBuf {
+        self.root.join("prompts.json")
+    }
+
+    /// SHA-256 of `prompts.json`, to notice that somebody changed it.
+    pub fn prompts_hash(&self) -> PathBuf {
+        self.root.join("prompts.json.sha256")
+    }
+
+    pub fn attempt(&self, attempt: &AttemptId) -> PathBuf {
+        self.root.join("attempts").join(attempt.to_string())
+    }
+
+    pub fn engine_log(&self, attempt: &AttemptId) -> PathBuf {
+        self.attempt(attempt).join("engine.log")
+    }
+
+    pub fn requests(&self, attempt: &AttemptId) -> PathBuf {
+        self.attempt(attempt).join("requests.parquet")
+    }
+
+    pub fn metrics(&self, attempt: &AttemptId) -> PathBuf {
+        self.attempt(attempt).join("metrics.prom")
+    }
+
+    pub fn report(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+}
+
+/// Every run directory under `results/`, oldest first (run ids sort by time). A folder counts
+/// as one when it holds a `run.json`.
+pub fn runs(results: &Path) -> Vec<RunDir> {
+    let mut found: Vec<RunDir> = folders(results)
+        .flat_map(|experiment| folders(&experiment).collect::<Vec<_>>())
+        .map(RunDir::at)
+        .filter(|run| run.manifest().is_file())
+        .collect();
+    found.sort_by(|a, b| a.root.file_name().cmp(&b.root.file_name()));
+    found
+}
+
+fn folders(path: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(path)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+}

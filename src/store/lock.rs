@@ -1,0 +1,164 @@
+//! Who may write where: one lock per run directory, and one per GPU against two runs on one
+//! card. Locks are `flock`s: the kernel lets go of them when a process dies, however it dies.
+//! On network file systems they decide nothing.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use crate::spec::profile::Gpus;
+
+/// A held lock; dropping it lets go.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    #[error("another gridrun ({holder}) works in {}; wait for it or stop it", path.display())]
+    RunHeld { path: PathBuf, holder: String },
+    #[error("another gridrun run ({holder}) holds {what}; two runs on one GPU would measure each other")]
+    GpuHeld { what: String, holder: String },
+    #[error("cannot use the lock file {}", path.display())]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Exclusive,
+    Shared,
+}
+
+/// Takes the lock of a run directory.
+///
+/// # Errors
+/// When another process has it, or the file cannot be used.
+pub fn lock_run(path: &Path) -> Result<Lock, LockError> {
+    match take(path, Mode::Exclusive)? {
+        Ok(lock) => Ok(lock),
+        Err(holder) => Err(LockError::RunHeld { path: path.to_owned(), holder }),
+    }
+}
+
+/// Takes the locks of all GPUs that a run uses.
+///
+/// Without a look at the cards nobody knows which index is which UUID or how many there are:
+/// "all", a count and UUIDs therefore take all cards, and only plain indices share the machine.
+///
+/// # Errors
+/// When another run holds one of them.
+pub fn lock_gpus(gpus: &Gpus, folder: &Path) -> Result<Vec<Lock>, LockError> {
+    let indices = match gpus {
+        Gpus::None => return Ok(Vec::new()),
+        Gpus::All | Gpus::Count(_) => None,
+        Gpus::Ids(ids) => ids.iter().map(|id| id.parse::<u32>().ok()).collect::<Option<Vec<u32>>>(),
+    };
+    let make = |source| LockError::Io { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(make)?;
+    let whole = folder.join("gpus.lock");
+    let mode = if indices.is_some() { Mode::Shared } else { Mode::Exclusive };
+    let mut locks = vec![
+        take(&whole, mode)?.map_err(|holder| LockError::GpuHeld { what: "the GPUs".to_owned(), holder })?,
+    ];
+    for index in indices.into_iter().flatten() {
+        let lock = take(&folder.join(format!("gpu-{index}.lock")), Mode::Exclusive)?;
+        locks.push(lock.map_err(|holder| LockError::GpuHeld { what: format!("GPU {index}"), holder })?);
+    }
+    Ok(locks)
+}
+
+/// Where the locks of GPUs lie: the same for all users who can write there.
+pub fn gpu_lock_folder() -> PathBuf {
+    let shared = Path::new("/run/lock/gridrun");
+    if std::fs::create_dir_all(shared).is_ok() && writable(shared) {
+        return shared.to_owned();
+    }
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(folder) => Path::new(&folder).join("gridrun"),
+        None => std::env::temp_dir().join("gridrun"),
+    }
+}
+
+/// Does any living process hold this lock? A file that is not there is held by nobody.
+pub fn is_held(path: &Path) -> bool {
+    match File::open(path) {
+        Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+        Err(_) => false,
+    }
+}
+
+/// The lock, or who holds it.
+fn take(path: &Path, mode: Mode) -> Result<Result<Lock, String>, LockError> {
+    let io = |source| LockError::Io { path: path.to_owned(), source };
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+    let tried = match mode {
+        Mode::Exclusive => file.try_lock(),
+        Mode::Shared => file.try_lock_shared(),
+    };
+    match tried {
+        Ok(()) => {
+            if mode == Mode::Exclusive {
+                sign(&mut file).map_err(io)?;
+            }
+            Ok(Ok(Lock { _file: file }))
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            let holder = holder.trim();
+            Ok(Err(if holder.is_empty() { "process unknown".to_owned() } else { holder.to_owned() }))
+        }
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}
+
+/// Leaves the process id in the file, for the message that another process will print.
+fn sign(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    write!(file, "process {}", std::process::id())
+}
+
+fn writable(folder: &Path) -> bool {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_run_in_a_directory_is_refused_and_told_who_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.lock");
+        let first = lock_run(&path).unwrap();
+        assert!(is_held(&path));
+        let error = lock_run(&path).unwrap_err().to_string();
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        drop(first);
+        assert!(!is_held(&path));
+        lock_run(&path).unwrap();
+    }
+
+    #[test]
+    fn runs_share_a_machine_only_by_plain_and_different_indices() {
+        let folder = tempfile::tempdir().unwrap();
+        let ids = |ids: &[&str]| Gpus::Ids(ids.iter().map(|id| (*id).to_owned()).collect());
+        let zero = lock_gpus(&ids(&["0"]), folder.path()).unwrap();
+        let one = lock_gpus(&ids(&["1"]), folder.path()).unwrap();
+        assert!(lock_gpus(&ids(&["1", "2"]), folder.path()).is_err());
+        assert!(lock_gpus(&Gpus::All, folder.path()).is_err());
+        assert!(lock_gpus(&ids(&["GPU-8a"]), folder.path()).is_err());
+        assert!(lock_gpus(&Gpus::None, folder.path()).unwrap().is_empty());
+        drop((zero, one));
+        let all = lock_gpus(&Gpus::All, folder.path()).unwrap();
+        assert!(lock_gpus(&ids(&["0"]), folder.path()).is_err());
+        drop(all);
+    }
+}

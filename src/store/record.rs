@@ -1,0 +1,64 @@
+//! Reads a run back: its manifest and journal as one [`RunRecord`], from which reports are made
+//! and a resume goes on.
+
+use std::path::Path;
+
+use crate::event::EventKind;
+use crate::manifest::{Manifest, RunEnding, RunRecord};
+use crate::runner::ports::StoreError;
+use crate::store::layout::RunDir;
+use crate::store::{durable, journal};
+
+/// Writes `run.json`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_manifest(dir: &RunDir, manifest: &Manifest) -> Result<(), StoreError> {
+    let mut bytes = serde_json::to_vec_pretty(manifest).expect("a manifest is plain data");
+    bytes.push(b'\n');
+    durable::write(&dir.manifest(), &bytes)
+}
+
+/// Reads a run as its stored data tell it.
+///
+/// # Errors
+/// When a file is missing, unreadable, or of another version of the format.
+pub fn read(dir: &RunDir) -> Result<RunRecord, StoreError> {
+    let manifest = read_manifest(&dir.manifest())?;
+    let mut settled = Vec::new();
+    let mut ending = RunEnding::Open;
+    for event in journal::read(&dir.journal())? {
+        match event.kind {
+            EventKind::AttemptSettled { settled: one } => settled.push(*one),
+            EventKind::RunEnded { ending: last } => ending = last,
+            EventKind::RunStarted { .. } => ending = RunEnding::Open,
+            EventKind::Swept { .. }
+            | EventKind::AttemptStarted { .. }
+            | EventKind::AttemptPhase { .. }
+            | EventKind::NodeStarted { .. }
+            | EventKind::NodeFinished { .. }
+            | EventKind::Waiting { .. }
+            | EventKind::Notice { .. } => {}
+        }
+    }
+    Ok(RunRecord { manifest, settled, ending })
+}
+
+fn read_manifest(path: &Path) -> Result<Manifest, StoreError> {
+    let bytes = std::fs::read(path).map_err(|source| durable::failed("cannot read", path, source))?;
+    let unusable = |what: String, source: Box<dyn std::error::Error + Send + Sync>| StoreError {
+        what,
+        path: path.to_owned(),
+        source,
+    };
+    let value: serde_json::Value = serde_json::from_slice(&bytes)
+        .map_err(|error| unusable("not a manifest:".to_owned(), Box::new(error)))?;
+    let format = value.get("format").and_then(serde_json::Value::as_u64);
+    if format != Some(u64::from(Manifest::FORMAT)) {
+        let found = format.map_or_else(|| "none".to_owned(), |format| format.to_string());
+        let why = format!("this gridrun reads format {}", Manifest::FORMAT);
+        return Err(unusable(format!("results format {found} in"), why.into()));
+    }
+    serde_json::from_value(value)
+        .map_err(|error| unusable("not a manifest of this version:".to_owned(), Box::new(error)))
+}

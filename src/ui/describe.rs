@@ -1,0 +1,106 @@
+//! Events in words: one line each, free of control characters.
+
+use crate::event::{AttemptPhase, EventKind, RunEvent};
+use crate::manifest::RunEnding;
+use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
+use crate::outcome::{Outcome, Settled};
+
+/// One line for an event; `None` for those that only drive the display.
+pub fn line(event: &RunEvent) -> Option<String> {
+    match &event.kind {
+        EventKind::RunStarted { run, experiment, n_cells, n_planned, n_settled, stand_in } => {
+            let stamp = if *stand_in { " [STAND-IN ENGINES: no number of this run is about a real model]" } else { "" };
+            let before = match n_settled {
+                0 => String::new(),
+                n => format!(", {n} settled before"),
+            };
+            Some(format!("{experiment} {run}: {n_cells} cells, {n_planned} planned starts{before}{stamp}"))
+        }
+        EventKind::Swept { what } => Some(format!("removed leftovers: {}", what.join("; "))),
+        EventKind::AttemptSettled { settled } => Some(settlement(settled)),
+        EventKind::Waiting { what } => Some(what.clone()),
+        EventKind::Notice { text } => Some(text.clone()),
+        EventKind::RunEnded { ending } => Some(match ending {
+            RunEnding::Complete { .. } => "all planned attempts are settled".to_owned(),
+            RunEnding::Stopped { because, .. } => format!("stopped: {because}"),
+            RunEnding::Open => "open".to_owned(),
+        }),
+        EventKind::AttemptStarted { .. }
+        | EventKind::AttemptPhase { .. }
+        | EventKind::NodeStarted { .. }
+        | EventKind::NodeFinished { .. } => None,
+    }
+    .map(|text| clean(&text))
+}
+
+/// What the attempt at work is doing.
+pub fn activity(event: &RunEvent) -> Option<String> {
+    match &event.kind {
+        EventKind::AttemptStarted { cell_name, block, .. } => Some(format!("{cell_name} (block {block})")),
+        EventKind::AttemptPhase { phase: AttemptPhase::Measuring, .. } => None,
+        EventKind::AttemptPhase { phase, .. } => Some(phase.name().to_owned()),
+        EventKind::NodeStarted { node, .. } => Some(format!("measuring {node}")),
+        _ => None,
+    }
+    .map(|text| clean(&text))
+}
+
+/// How an attempt ended.
+pub fn settlement(settled: &Settled) -> String {
+    let took = settled.took_ms / 1e3;
+    let name = format!("{} (start {})", settled.cell_name, settled.attempt.number.0);
+    match &settled.outcome {
+        Outcome::Measured(measured) => {
+            let nodes: Vec<String> = measured.nodes.iter().map(node).collect();
+            format!(
+                "{name}: measured in {took:.1} s, ready after {:.1} s; {}",
+                measured.ready_after_ms / 1e3,
+                nodes.join("; ")
+            )
+        }
+        Outcome::Infeasible(failure) | Outcome::Failed(failure) => {
+            let word = if matches!(settled.outcome, Outcome::Infeasible(_)) { "infeasible" } else { "failed" };
+            let cause = failure.cause.as_ref().unwrap_or(&failure.explanation);
+            format!(
+                "{name}: {word} after {took:.1} s: {} while {}: {cause}",
+                plain(&failure.class),
+                plain(&failure.phase)
+            )
+        }
+        Outcome::Cancelled => format!("{name}: cancelled after {took:.1} s"),
+    }
+}
+
+fn node(report: &NodeReport) -> String {
+    match &report.status {
+        NodeStatus::Completed => {
+            let numbers: Vec<String> = report
+                .kind
+                .metrics()
+                .iter()
+                .filter_map(|metric| {
+                    let value = match report.metrics.get(metric.name)? {
+                        MetricValue::Distribution(summary) => summary.p50,
+                        MetricValue::Scalar(value) => *value,
+                    };
+                    Some((metric, value))
+                })
+                .take(2)
+                .map(|(metric, value)| format!("{} {value:.1}", metric.name))
+                .collect();
+            format!("{} {}", report.node, numbers.join(", "))
+        }
+        NodeStatus::Failed { because } => format!("{} failed: {because}", report.node),
+        NodeStatus::Skipped { because } => format!("{} skipped: {because}", report.node),
+    }
+}
+
+/// The word by which serde names a unit variant.
+fn plain(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Engines write what they like; a terminal must not obey it.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,8 @@
+//! What people and machines see while a run goes on: sinks of events, each independent of the
+//! others. The only place, beside `main`, that prints.
+
+pub mod describe;
+pub mod jsonl;
+pub mod plain;
+pub mod progress;
+pub mod tally;

@@ -1,0 +1,9 @@
+//! The program as a user runs it: one file per verb, over one folder builder.
+
+mod check;
+mod clean;
+mod folder;
+mod plan;
+mod report;
+mod resume;
+mod run;

@@ -1,0 +1,77 @@
+//! `gridrun resume` after a kill -9.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::folder::{Folder, eventually, wait};
+
+/// Outcome of every settled attempt by cell and block, and how often each was settled.
+fn outcomes(folder: &Folder) -> BTreeMap<(String, u64), Vec<String>> {
+    let mut found: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for event in folder.journal().iter().filter(|event| event["event"] == "attempt-settled") {
+        let key = (event["cell_name"].as_str().unwrap().to_owned(), event["block"].as_u64().unwrap());
+        found.entry(key).or_default().push(event["outcome"].as_str().unwrap().to_owned());
+    }
+    found
+}
+
+#[test]
+fn a_killed_run_goes_on_to_the_same_outcomes_and_repeats_nothing_settled() {
+    let whole = Folder::new();
+    whole.gridrun(&["experiments/small.toml"]).ends_with_code(0);
+    let expected = outcomes(&whole);
+    let n_events = whole.journal().len();
+
+    // A kill after each of some numbers of events: before, inside and after attempts.
+    for n in [1, 3, 5, 8, n_events / 2, n_events - 2] {
+        let folder = Folder::new();
+        let mut child = folder.spawn(&["experiments/small.toml"]);
+        assert!(eventually(|| folder.runs().len() == 1 && folder.journal().len() >= n));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let before = outcomes(&folder);
+        folder.gridrun(&["resume"]).ends_with_code(0);
+        let after = outcomes(&folder);
+        assert_eq!(after, expected, "killed after {n} events");
+        for (place, outcomes) in before {
+            assert_eq!(after[&place].len(), outcomes.len(), "{place:?} was run again after a kill at {n}");
+        }
+        assert!(folder.engines_are_gone());
+    }
+}
+
+#[test]
+fn an_engine_does_not_outlive_a_killed_run() {
+    let folder = Folder::new();
+    let mut child = folder.spawn(&["experiments/small.toml"]);
+    assert!(eventually(|| !folder.engines().is_empty()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(folder.engines_are_gone());
+}
+
+#[test]
+fn the_second_process_in_a_run_directory_is_refused() {
+    let folder = Folder::new();
+    let mut child = folder.spawn(&["experiments/small.toml"]);
+    assert!(eventually(|| !folder.engines().is_empty()));
+    let run = folder.runs().remove(0);
+    let ran = folder.gridrun(&["resume", run.to_str().unwrap()]);
+    if wait(&mut child).success() && ran.code == 0 {
+        // The first had ended before the second looked; slow machines may do that.
+        std::thread::sleep(Duration::from_millis(1));
+    } else {
+        assert_eq!(ran.code, 6, "{}", ran.err);
+        assert!(ran.err.contains("another gridrun"), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_finished_run_has_nothing_to_resume_and_a_wrong_folder_is_named() {
+    let folder = Folder::new();
+    folder.gridrun(&["experiments/small.toml"]).ends_with_code(0);
+    let ran = folder.gridrun(&["resume"]).ends_with_code(2);
+    assert!(ran.err.contains("no unfinished run"), "{}", ran.err);
+    let ran = folder.gridrun(&["resume", "experiments"]).ends_with_code(2);
+    assert!(ran.err.contains("run.json"), "{}", ran.err);
+}
