@@ -12,15 +12,11 @@ use crate::attest::value::{Match, compare};
 use crate::diagnose::line::{self, Level};
 use crate::spec::flag::{FlagName, FlagValue};
 
-#[path = "attest/repr.rs"]
 pub mod repr;
-#[path = "attest/shown.rs"]
 pub mod shown;
-#[path = "attest/value.rs"]
 pub mod value;
 
 #[cfg(test)]
-#[path = "attest/tests.rs"]
 mod tests;
 
 /// How well it is known that one flag took effect.
@@ -84,19 +80,28 @@ pub fn attest<'a>(
 fn of_flag(flag: &FlagName, asked: &FlagValue, evidence: &[Shown]) -> Attested {
     let mut unreadable = None;
     for part in evidence {
-        let Some((field, found)) = part.field(flag) else { continue };
+        let Some((field, found)) = part.field(flag) else {
+            continue;
+        };
         let by = format!("{}: {field}={found}", part.place);
         match (compare(flag, asked, found), part.kind) {
             (Match::Same, Kind::State) => return Attested::Confirmed { by },
             (Match::Same, Kind::Echo) => return Attested::Accepted { by },
             (Match::Resolved, Kind::State) => {
-                return Attested::Confirmed { by: format!("resolved to {found} ({by})") };
+                return Attested::Confirmed {
+                    by: format!("resolved to {found} ({by})"),
+                };
             }
             (Match::Resolved, Kind::Echo) => {
-                return Attested::Accepted { by: format!("resolved to {found} ({by})") };
+                return Attested::Accepted {
+                    by: format!("resolved to {found} ({by})"),
+                };
             }
             (Match::Different, Kind::State | Kind::Echo) => {
-                return Attested::Contradicted { found: found.to_owned(), by };
+                return Attested::Contradicted {
+                    found: found.to_owned(),
+                    by,
+                };
             }
             (Match::Unreadable, Kind::State | Kind::Echo) => {
                 unreadable.get_or_insert(by);

@@ -33,7 +33,9 @@ pub enum EventKind {
         stand_in: bool,
     },
     /// Leftovers of dead runs or attempts were removed.
-    Swept { what: Vec<String> },
+    Swept {
+        what: Vec<String>,
+    },
     AttemptStarted {
         attempt: AttemptId,
         cell_name: String,
@@ -57,9 +59,13 @@ pub enum EventKind {
         settled: Box<Settled>,
     },
     /// Something outside is awaited.
-    Waiting { what: String },
+    Waiting {
+        what: String,
+    },
     /// Something that a reader should know.
-    Notice { text: String },
+    Notice {
+        text: String,
+    },
     RunEnded {
         #[serde(flatten)]
         ending: RunEnding,

@@ -93,7 +93,10 @@ pub enum RunEnding {
     /// Every planned attempt settled.
     Complete { at: jiff::Timestamp },
     /// It stopped before; `resume` goes on from here.
-    Stopped { at: jiff::Timestamp, because: String },
+    Stopped {
+        at: jiff::Timestamp,
+        because: String,
+    },
     /// Nothing says how it ended: it runs, or was killed.
     Open,
 }

@@ -52,7 +52,15 @@ const HOMES: &[(&str, &[&str])] = &[
 
 /// Rooms that must stay synchronous and without I/O.
 const PURE: u8 = 7;
-const IMPURE: &[&str] = &["tokio::", "std::fs", "std::net", "std::process", "std::env", "Instant::now", "SystemTime"];
+const IMPURE: &[&str] = &[
+    "tokio::",
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::env",
+    "Instant::now",
+    "SystemTime",
+];
 
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -61,7 +69,11 @@ fn sources() -> Vec<(String, String)> {
     files
         .into_iter()
         .map(|path| {
-            let name = path.strip_prefix(&root).expect("found below the root").to_string_lossy().into_owned();
+            let name = path
+                .strip_prefix(&root)
+                .expect("found below the root")
+                .to_string_lossy()
+                .into_owned();
             let text = fs::read_to_string(&path).expect("a source file is text");
             (name, text)
         })
@@ -69,7 +81,10 @@ fn sources() -> Vec<(String, String)> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder of the crate").map(Result::unwrap) {
+    for entry in fs::read_dir(folder)
+        .expect("a folder of the crate")
+        .map(Result::unwrap)
+    {
         let path = entry.path();
         if path.is_dir() {
             collect(&path, files);
@@ -81,25 +96,45 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 
 /// The room of a file: its first path component, without `.rs`.
 fn room(file: &str) -> &str {
-    file.split('/').next().expect("a path has a first part").trim_end_matches(".rs")
+    file.split('/')
+        .next()
+        .expect("a path has a first part")
+        .trim_end_matches(".rs")
 }
 
 fn level(room: &str) -> u8 {
-    LEVELS.iter().find(|(name, _)| *name == room).unwrap_or_else(|| panic!("`{room}` has no level: add it to LEVELS")).1
+    LEVELS
+        .iter()
+        .find(|(name, _)| *name == room)
+        .unwrap_or_else(|| panic!("`{room}` has no level: add it to LEVELS"))
+        .1
 }
 
 /// Code without its test module and test files: tests may reach everywhere.
 fn code<'a>(file: &str, text: &'a str) -> &'a str {
     let is_test = file.ends_with("tests.rs") || file.contains("/tests/") || file.contains("_tests");
-    if is_test { "" } else { text.split("#[cfg(test)]").next().unwrap_or(text) }
+    if is_test {
+        ""
+    } else {
+        text.split("#[cfg(test)]").next().unwrap_or(text)
+    }
 }
 
 /// Rooms that a file names as `crate::ROOM`.
 fn rooms_used(text: &str) -> Vec<String> {
     text.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| line.split("crate::").skip(1).map(str::to_owned).collect::<Vec<_>>())
-        .map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+        .flat_map(|line| {
+            line.split("crate::")
+                .skip(1)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .map(|rest| {
+            rest.chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect()
+        })
         .filter(|room: &String| !room.is_empty())
         .collect()
 }
@@ -113,16 +148,23 @@ fn use_points_only_upward() {
             continue;
         }
         for there in rooms_used(code(&file, &text)) {
-            let sideways = EDGES.contains(&here) && EDGES.contains(&there.as_str()) && here != there;
+            let sideways =
+                EDGES.contains(&here) && EDGES.contains(&there.as_str()) && here != there;
             if level(&there) > level(here) || sideways {
                 wrong.push(format!("{file} uses crate::{there}"));
             }
             if here == "stand_in" && !STAND_IN_MAY_USE.contains(&there.as_str()) {
-                wrong.push(format!("{file} uses crate::{there}: the stand-in knows nothing of the runner"));
+                wrong.push(format!(
+                    "{file} uses crate::{there}: the stand-in knows nothing of the runner"
+                ));
             }
         }
     }
-    assert!(wrong.is_empty(), "arrows that point the wrong way:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "arrows that point the wrong way:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -135,7 +177,10 @@ fn outside_crates_have_one_home() {
                 .filter(|line| !line.trim_start().starts_with("//"))
                 .any(|line| names_crate(line, vendor));
             if named && !homes.iter().any(|home| file.starts_with(home)) {
-                wrong.push(format!("{file} names {vendor}, whose home is {}", homes.join(", ")));
+                wrong.push(format!(
+                    "{file} names {vendor}, whose home is {}",
+                    homes.join(", ")
+                ));
             }
         }
     }
@@ -158,7 +203,10 @@ fn the_core_is_pure() {
         if ["lib", "main"].contains(&here) || level(here) > PURE {
             continue;
         }
-        for line in code(&file, &text).lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for line in code(&file, &text)
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
             for word in IMPURE {
                 if line.contains(word) {
                     wrong.push(format!("{file}: {}", line.trim()));
@@ -166,18 +214,30 @@ fn the_core_is_pure() {
             }
         }
     }
-    assert!(wrong.is_empty(), "the core does I/O or reads a clock:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "the core does I/O or reads a clock:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
 fn mod_files_declare_only() {
     let mut wrong = Vec::new();
     for (file, text) in sources() {
-        if file.ends_with("mod.rs") && code(&file, &text).lines().any(|line| line.starts_with("impl") || line.starts_with("struct")) {
+        if file.ends_with("mod.rs")
+            && code(&file, &text)
+                .lines()
+                .any(|line| line.starts_with("impl") || line.starts_with("struct"))
+        {
             wrong.push(file);
         }
     }
-    assert!(wrong.is_empty(), "mod.rs files with more than declarations: {}", wrong.join(", "));
+    assert!(
+        wrong.is_empty(),
+        "mod.rs files with more than declarations: {}",
+        wrong.join(", ")
+    );
 }
 
 #[test]

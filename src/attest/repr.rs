@@ -4,9 +4,9 @@
 /// The pairs of `key=value, key=Value(a=1, b=[2]), ..` at the outermost level, values as they
 /// are written. A comma that vLLM forgot between two pairs does no harm.
 pub fn assignments(text: &str) -> Vec<(String, String)> {
-    split(text, &[',', ' '])
-        .into_iter()
-        .fold(Vec::new(), |mut pairs: Vec<(String, String)>, piece| {
+    split(text, &[',', ' ']).into_iter().fold(
+        Vec::new(),
+        |mut pairs: Vec<(String, String)>, piece| {
             match piece.split_once('=') {
                 Some((key, value)) if is_name(key.trim()) => {
                     pairs.push((key.trim().to_owned(), value.trim().to_owned()));
@@ -22,12 +22,15 @@ pub fn assignments(text: &str) -> Vec<(String, String)> {
                 }
             }
             pairs
-        })
+        },
+    )
 }
 
 /// The pairs of a dictionary, `{'key': value, ..}`; what stands behind it is left alone.
 pub fn dictionary(text: &str) -> Vec<(String, String)> {
-    let Some(start) = text.find('{') else { return Vec::new() };
+    let Some(start) = text.find('{') else {
+        return Vec::new();
+    };
     let inner = &text[start + 1..];
     split(inner, &[','])
         .into_iter()
@@ -53,7 +56,10 @@ pub fn list(text: &str) -> Option<Vec<String>> {
 
 /// A text without the quotes around it.
 pub fn unquoted(text: &str) -> &str {
-    let bare = |quote| text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    let bare = |quote| {
+        text.strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote))
+    };
     bare('\'').or_else(|| bare('"')).unwrap_or(text)
 }
 
@@ -103,7 +109,10 @@ mod tests {
     use super::*;
 
     fn find<'a>(pairs: &'a [(String, String)], key: &str) -> Option<&'a str> {
-        pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        pairs
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
     }
 
     #[test]
@@ -128,14 +137,28 @@ mod tests {
         assert_eq!(find(&pairs, "b"), Some("{'c': 1}"));
         assert_eq!(find(&pairs, "e"), Some("True"));
         assert_eq!(find(&pairs, "f"), None);
-        assert_eq!(list("['d', \"e\"]"), Some(vec!["d".to_owned(), "e".to_owned()]));
+        assert_eq!(
+            list("['d', \"e\"]"),
+            Some(vec!["d".to_owned(), "e".to_owned()])
+        );
         assert_eq!(list("[]"), Some(Vec::new()));
         assert_eq!(list("d"), None);
     }
 
     #[test]
     fn broken_text_is_taken() {
-        for text in ["", "{", "}", "'", "a=", "=a", "{'a", "a='\\", "a=[(", "\u{2603}=\u{2603}"] {
+        for text in [
+            "",
+            "{",
+            "}",
+            "'",
+            "a=",
+            "=a",
+            "{'a",
+            "a='\\",
+            "a=[(",
+            "\u{2603}=\u{2603}",
+        ] {
             assignments(text);
             dictionary(text);
             list(text);

@@ -53,13 +53,20 @@ pub fn shown(log: &str, metrics_text: &str) -> Vec<Shown> {
     let mut places: Vec<Shown> = metrics_text
         .lines()
         .filter_map(|line| line.strip_prefix("vllm:cache_config_info{"))
-        .map(|labels| Shown { kind: Kind::State, place: "/metrics", fields: labels_of(labels) })
+        .map(|labels| Shown {
+            kind: Kind::State,
+            place: "/metrics",
+            fields: labels_of(labels),
+        })
         .collect();
     let lines = read(log);
     let text_after = |marks: &[&str]| {
         // A log of several starts: the last one runs.
         lines.iter().rev().find_map(|line| {
-            marks.iter().find_map(|mark| line.text.split_once(mark)).map(|(_, rest)| rest)
+            marks
+                .iter()
+                .find_map(|mark| line.text.split_once(mark))
+                .map(|(_, rest)| rest)
         })
     };
     let config = lines.iter().rev().find_map(|line| {
@@ -71,7 +78,11 @@ pub fn shown(log: &str, metrics_text: &str) -> Vec<Shown> {
     if let Some(config) = config {
         // The two forms: pairs after each other, or the whole as `Config(..)`.
         let fields = assignments(config.trim());
-        places.push(Shown { kind: Kind::State, place: "config line", fields });
+        places.push(Shown {
+            kind: Kind::State,
+            place: "config line",
+            fields,
+        });
     }
     if let Some(rest) = text_after(&["Chunked prefill is enabled with max_num_batched_tokens="]) {
         let tokens: String = rest.chars().take_while(char::is_ascii_digit).collect();
@@ -79,18 +90,38 @@ pub fn shown(log: &str, metrics_text: &str) -> Vec<Shown> {
             ("max_num_batched_tokens".to_owned(), tokens),
             ("enable_chunked_prefill".to_owned(), "True".to_owned()),
         ];
-        places.push(Shown { kind: Kind::State, place: "scheduler line", fields });
+        places.push(Shown {
+            kind: Kind::State,
+            place: "scheduler line",
+            fields,
+        });
     }
     if let Some(rest) = text_after(&["Using max model len "]) {
         let length: String = rest.chars().take_while(char::is_ascii_digit).collect();
         let fields = vec![("max_model_len".to_owned(), length)];
-        places.push(Shown { kind: Kind::State, place: "log", fields });
+        places.push(Shown {
+            kind: Kind::State,
+            place: "log",
+            fields,
+        });
     }
     if let Some(rest) = text_after(&["non-default args: "]) {
-        let fields = if rest.starts_with('{') { dictionary(rest) } else { namespace(rest) };
-        places.push(Shown { kind: Kind::Echo, place: "non-default args", fields });
+        let fields = if rest.starts_with('{') {
+            dictionary(rest)
+        } else {
+            namespace(rest)
+        };
+        places.push(Shown {
+            kind: Kind::Echo,
+            place: "non-default args",
+            fields,
+        });
     } else if let Some(rest) = text_after(&["args: Namespace("]) {
-        places.push(Shown { kind: Kind::Echo, place: "args", fields: assignments(rest) });
+        places.push(Shown {
+            kind: Kind::Echo,
+            place: "args",
+            fields: assignments(rest),
+        });
     }
     places
 }

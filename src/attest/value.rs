@@ -100,7 +100,11 @@ fn text(flag: &FlagName, wanted: &str, found: &str) -> Match {
 /// Without the class in front of an enumeration's or torch's name, in one spelling.
 fn normal(text: &str) -> String {
     let is_path = text.contains('/');
-    let name = if is_path { text } else { text.rsplit('.').next().unwrap_or(text) };
+    let name = if is_path {
+        text
+    } else {
+        text.rsplit('.').next().unwrap_or(text)
+    };
     let name = name.to_ascii_lowercase().replace('-', "_");
     SYNONYMS
         .iter()
@@ -134,37 +138,111 @@ mod tests {
     #[test]
     fn values_are_compared_by_meaning() {
         let cases = [
-            ("gpu-memory-utilization", FlagValue::Float(0.9), "0.90", Match::Same),
-            ("gpu-memory-utilization", FlagValue::Float(0.9), "'0.9'", Match::Same),
-            ("gpu-memory-utilization", FlagValue::Int(1), "1.0", Match::Same),
-            ("gpu-memory-utilization", FlagValue::Float(0.9), "0.92", Match::Different),
-            ("enable-prefix-caching", FlagValue::Bool(true), "True", Match::Same),
-            ("enable-prefix-caching", FlagValue::Bool(false), "true", Match::Different),
-            ("enable-prefix-caching", FlagValue::Bool(false), "maybe", Match::Unreadable),
+            (
+                "gpu-memory-utilization",
+                FlagValue::Float(0.9),
+                "0.90",
+                Match::Same,
+            ),
+            (
+                "gpu-memory-utilization",
+                FlagValue::Float(0.9),
+                "'0.9'",
+                Match::Same,
+            ),
+            (
+                "gpu-memory-utilization",
+                FlagValue::Int(1),
+                "1.0",
+                Match::Same,
+            ),
+            (
+                "gpu-memory-utilization",
+                FlagValue::Float(0.9),
+                "0.92",
+                Match::Different,
+            ),
+            (
+                "enable-prefix-caching",
+                FlagValue::Bool(true),
+                "True",
+                Match::Same,
+            ),
+            (
+                "enable-prefix-caching",
+                FlagValue::Bool(false),
+                "true",
+                Match::Different,
+            ),
+            (
+                "enable-prefix-caching",
+                FlagValue::Bool(false),
+                "maybe",
+                Match::Unreadable,
+            ),
             ("max-model-len", worded("8K"), "8192", Match::Same),
             ("max-model-len", worded("8k"), "8000", Match::Same),
             ("max-model-len", worded("8k"), "8192", Match::Different),
             ("max-model-len", FlagValue::Int(-1), "8192", Match::Resolved),
             ("max-model-len", worded("auto"), "8192", Match::Resolved),
-            ("kv-cache-memory-bytes", worded("100M"), "104857600", Match::Same),
+            (
+                "kv-cache-memory-bytes",
+                worded("100M"),
+                "104857600",
+                Match::Same,
+            ),
             ("dtype", worded("half"), "torch.float16", Match::Same),
             ("dtype", worded("auto"), "torch.bfloat16", Match::Resolved),
-            ("dtype", worded("bfloat16"), "torch.float16", Match::Different),
+            (
+                "dtype",
+                worded("bfloat16"),
+                "torch.float16",
+                Match::Different,
+            ),
             ("kv-cache-dtype", worded("fp8"), "fp8_e4m3", Match::Same),
             ("kv-cache-dtype", worded("fp8"), "auto", Match::Different),
-            ("load-format", worded("safetensors"), "LoadFormat.SAFETENSORS", Match::Same),
+            (
+                "load-format",
+                worded("safetensors"),
+                "LoadFormat.SAFETENSORS",
+                Match::Same,
+            ),
             ("quantization", worded("marlin"), "awq_marlin", Match::Same),
             ("quantization", worded("awq"), "gptq", Match::Different),
             ("served-model-name", worded("tiny"), "['tiny']", Match::Same),
-            ("served-model-name", FlagValue::List(vec!["a".into(), "b".into()]), "a", Match::Same),
-            ("served-model-name", FlagValue::List(vec!["a".into()]), "['a', 'b']", Match::Different),
-            ("compilation-config", worded("{\"level\": 3}"), "{'level': 3}", Match::Unreadable),
+            (
+                "served-model-name",
+                FlagValue::List(vec!["a".into(), "b".into()]),
+                "a",
+                Match::Same,
+            ),
+            (
+                "served-model-name",
+                FlagValue::List(vec!["a".into()]),
+                "['a', 'b']",
+                Match::Different,
+            ),
+            (
+                "compilation-config",
+                worded("{\"level\": 3}"),
+                "{'level': 3}",
+                Match::Unreadable,
+            ),
             ("max-num-seqs", FlagValue::Default, "256", Match::Resolved),
             ("tokenizer", worded("/m/v1.5"), "'/m/v1.5'", Match::Same),
-            ("tokenizer", worded("/m/v1.5"), "'/n/v2.5'", Match::Different),
+            (
+                "tokenizer",
+                worded("/m/v1.5"),
+                "'/n/v2.5'",
+                Match::Different,
+            ),
         ];
         for (flag, asked, found, expected) in cases {
-            assert_eq!(of(flag, asked.clone(), found), expected, "{flag} {asked} {found}");
+            assert_eq!(
+                of(flag, asked.clone(), found),
+                expected,
+                "{flag} {asked} {found}"
+            );
         }
     }
 }

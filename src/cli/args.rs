@@ -42,7 +42,10 @@ impl Cli {
     pub(super) fn into_verb(self) -> Verb {
         match (self.verb, self.file) {
             (Some(verb), _) => verb,
-            (None, Some(file)) => Verb::Run(RunArgs { file, output: self.output }),
+            (None, Some(file)) => Verb::Run(RunArgs {
+                file,
+                output: self.output,
+            }),
             (None, None) => unreachable!("the file is required where there is no verb"),
         }
     }
@@ -80,13 +83,28 @@ pub(super) struct RunArgs {
 #[derive(Debug, Args)]
 pub(super) struct RunOutput {
     /// Where results go: one folder per experiment, one per run in it.
-    #[arg(long, value_name = "DIR", default_value = "results", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "results",
+        help_heading = "Output"
+    )]
     pub results: PathBuf,
     /// text: a table at the end; json: one event per line while it runs.
-    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Output"
+    )]
     pub format: Format,
     /// How progress is shown on standard error.
-    #[arg(long, value_name = "KIND", default_value = "auto", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "KIND",
+        default_value = "auto",
+        help_heading = "Output"
+    )]
     pub progress: ProgressKind,
 }
 
@@ -195,7 +213,11 @@ pub(super) enum StandInVerb {
     #[command(disable_help_flag = true)]
     Serve {
         /// MODEL and flags as `vllm serve` takes them, and --stand-in-* for its numbers.
-        #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+        #[arg(
+            value_name = "ARGS",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
         args: Vec<String>,
     },
     /// Make the stand-in image in the local Docker Engine, without a registry.
@@ -216,13 +238,26 @@ mod tests {
     #[test]
     fn a_file_alone_is_a_run() {
         let cli = Cli::try_parse_from(["gridrun", "experiments/quickstart.toml"]).unwrap();
-        assert!(matches!(cli.into_verb(), Verb::Run(args) if args.file.ends_with("quickstart.toml")));
+        assert!(
+            matches!(cli.into_verb(), Verb::Run(args) if args.file.ends_with("quickstart.toml"))
+        );
     }
 
     #[test]
     fn the_stand_in_takes_the_flags_of_an_engine_untouched() {
-        let cli = Cli::try_parse_from(["gridrun", "stand-in", "serve", "m", "--no-enable-prefix-caching", "--help"]).unwrap();
-        let Verb::StandIn(StandInArgs { verb: StandInVerb::Serve { args } }) = cli.into_verb() else {
+        let cli = Cli::try_parse_from([
+            "gridrun",
+            "stand-in",
+            "serve",
+            "m",
+            "--no-enable-prefix-caching",
+            "--help",
+        ])
+        .unwrap();
+        let Verb::StandIn(StandInArgs {
+            verb: StandInVerb::Serve { args },
+        }) = cli.into_verb()
+        else {
             panic!("not the stand-in");
         };
         assert_eq!(args, ["m", "--no-enable-prefix-caching", "--help"]);

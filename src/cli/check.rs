@@ -19,7 +19,11 @@ pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
         Format::Json => {
             let findings = diagnostic::list(diagnostics, sources);
             let ok = exit == Exit::Success;
-            writeln!(out, "{}", serde_json::json!({ "ok": ok, "findings": findings }))?;
+            writeln!(
+                out,
+                "{}",
+                serde_json::json!({ "ok": ok, "findings": findings })
+            )?;
         }
         Format::Text => {
             drop(out);
@@ -41,7 +45,11 @@ pub(super) fn reject(rejected: &Rejected) -> Exit {
 /// Prints findings on standard error, in colour where that is wanted.
 pub(super) fn print(diagnostics: &[Diagnostic], sources: &Sources) {
     let mut err = std::io::stderr().lock();
-    let colour = if err.is_terminal() && std::env::var_os("NO_COLOR").is_none() { Colour::Ansi } else { Colour::Plain };
+    let colour = if err.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        Colour::Ansi
+    } else {
+        Colour::Plain
+    };
     let _ = write!(err, "{}", diagnostic::render(diagnostics, sources, colour));
 }
 

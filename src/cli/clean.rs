@@ -13,12 +13,23 @@ pub(super) fn clean(args: &CleanArgs) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("cannot start the asynchronous runtime")?;
-    let images = if args.images { StandInImages::Remove } else { StandInImages::Keep };
-    let Swept { removed, without_docker } = runtime.block_on(sweep_all(images))?;
+    let images = if args.images {
+        StandInImages::Remove
+    } else {
+        StandInImages::Keep
+    };
+    let Swept {
+        removed,
+        without_docker,
+    } = runtime.block_on(sweep_all(images))?;
     let note = without_docker.map(|error| format!("containers were not looked at: {error}"));
     let mut out = std::io::stdout().lock();
     match args.format {
-        Format::Json => writeln!(out, "{}", serde_json::json!({ "removed": removed, "note": note }))?,
+        Format::Json => writeln!(
+            out,
+            "{}",
+            serde_json::json!({ "removed": removed, "note": note })
+        )?,
         Format::Text => {
             for line in &removed {
                 writeln!(out, "removed {line}")?;

@@ -38,10 +38,15 @@ use crate::ui::tally::Tally;
 use crate::ui::{jsonl, plain};
 
 /// Begins a new run and carries it out.
-pub(super) fn new_run(checked: Checked, engines: Engines, output: &RunOutput) -> anyhow::Result<Exit> {
+pub(super) fn new_run(
+    checked: Checked,
+    engines: Engines,
+    output: &RunOutput,
+) -> anyhow::Result<Exit> {
     let started_at = jiff::Timestamp::now();
     let run = RunId::new(started_at, rand::random());
-    let results = std::path::absolute(&output.results).context("cannot tell where the results go")?;
+    let results =
+        std::path::absolute(&output.results).context("cannot tell where the results go")?;
     let dir = RunDir::new(&results, &checked.experiment.name, &run);
     in_runtime(async {
         let _gpus = lock_gpus(&checked.experiment.profile, engines)?;
@@ -64,7 +69,14 @@ pub(super) fn new_run(checked: Checked, engines: Engines, output: &RunOutput) ->
                 host: host::facts(&NullGpu),
             };
             record::write_manifest(&dir, &manifest)?;
-            Ok((lock, RunRecord { manifest, settled: Vec::new(), ending: RunEnding::Open }))
+            Ok((
+                lock,
+                RunRecord {
+                    manifest,
+                    settled: Vec::new(),
+                    ending: RunEnding::Open,
+                },
+            ))
         };
         with_runtime(&profile, engines, &dir, output, begin).await
     })
@@ -75,7 +87,10 @@ pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
     let root = std::path::absolute(dir.root()).context("cannot tell where the run lies")?;
     let dir = RunDir::at(root);
     let stored = record::read(&dir)?;
-    let (engines, profile) = (stored.manifest.engines, stored.manifest.experiment.profile.clone());
+    let (engines, profile) = (
+        stored.manifest.engines,
+        stored.manifest.experiment.profile.clone(),
+    );
     in_runtime(async {
         let lock = lock::lock_run(&dir.lock())?;
         let _gpus = lock_gpus(&profile, engines)?;
@@ -115,13 +130,21 @@ async fn with_runtime(
     }
 }
 
-fn engine_spec(profile: &Profile, engines: Engines, lock_path: PathBuf) -> anyhow::Result<EngineSpec> {
+fn engine_spec(
+    profile: &Profile,
+    engines: Engines,
+    lock_path: PathBuf,
+) -> anyhow::Result<EngineSpec> {
     let mut engine = profile.engine.clone();
     for volume in &mut engine.volumes {
         volume.from = at_home(&volume.from)?;
     }
     match engines {
-        Engines::Docker => Ok(EngineSpec::from_profile(&engine, |name| std::env::var(name).ok(), lock_path)?),
+        Engines::Docker => Ok(EngineSpec::from_profile(
+            &engine,
+            |name| std::env::var(name).ok(),
+            lock_path,
+        )?),
         Engines::DockerStandIn | Engines::ProcessStandIn => {
             let numbers = profile.stand_in.as_ref().ok_or_else(|| {
                 BadInput(format!(
@@ -130,7 +153,11 @@ fn engine_spec(profile: &Profile, engines: Engines, lock_path: PathBuf) -> anyho
                     profile.name
                 ))
             })?;
-            Ok(EngineSpec::rehearsal(&engine, stand_in::options(numbers), lock_path))
+            Ok(EngineSpec::rehearsal(
+                &engine,
+                stand_in::options(numbers),
+                lock_path,
+            ))
         }
     }
 }
@@ -139,8 +166,9 @@ fn engine_spec(profile: &Profile, engines: Engines, lock_path: PathBuf) -> anyho
 fn at_home(path: &Path) -> anyhow::Result<PathBuf> {
     match path.strip_prefix("~") {
         Ok(rest) => {
-            let home = std::env::var_os("HOME")
-                .ok_or_else(|| BadInput(format!("{} needs HOME, which is not set", path.display())))?;
+            let home = std::env::var_os("HOME").ok_or_else(|| {
+                BadInput(format!("{} needs HOME, which is not set", path.display()))
+            })?;
             Ok(Path::new(&home).join(rest))
         }
         Err(_) => Ok(path.to_owned()),
@@ -156,8 +184,10 @@ fn lock_gpus(profile: &Profile, engines: Engines) -> anyhow::Result<Vec<Lock>> {
 }
 
 fn copy_sources(dir: &RunDir, sources: &Sources) -> anyhow::Result<Vec<SourceCopy>> {
-    let files: [(&str, Option<&Source>); 2] =
-        [("experiment.toml", Some(&sources.experiment)), ("profile.toml", sources.profile.as_ref())];
+    let files: [(&str, Option<&Source>); 2] = [
+        ("experiment.toml", Some(&sources.experiment)),
+        ("profile.toml", sources.profile.as_ref()),
+    ];
     let mut copies = Vec::new();
     for (copy, source) in files {
         let Some(source) = source else { continue };
@@ -235,28 +265,48 @@ fn conclude(
     cancel: &Cancel,
     output: &RunOutput,
 ) -> anyhow::Result<Exit> {
-    let Finished { settled, ending, error } = finished;
+    let Finished {
+        settled,
+        ending,
+        error,
+    } = finished;
     let stopped = matches!(ending, RunEnding::Stopped { .. });
-    let written = report::write(dir, &RunRecord { manifest: manifest.clone(), settled, ending });
+    let written = report::write(
+        dir,
+        &RunRecord {
+            manifest: manifest.clone(),
+            settled,
+            ending,
+        },
+    );
     if let Some(error) = error {
-        let hint = format!("the run is kept; go on with `gridrun resume {}`", dir.root().display());
+        let hint = format!(
+            "the run is kept; go on with `gridrun resume {}`",
+            dir.root().display()
+        );
         return Err(anyhow::Error::new(error).context(hint));
     }
     let report = written?;
     if output.format == Format::Text {
         report::print(&report, dir)?;
     }
-    Ok(match (cancel.is_asked(), stopped, report.measured_anything()) {
-        (true, _, _) => Exit::Interrupted,
-        (false, true, _) => Exit::Stopped,
-        (false, false, true) => Exit::Success,
-        (false, false, false) => Exit::NothingMeasured,
-    })
+    Ok(
+        match (cancel.is_asked(), stopped, report.measured_anything()) {
+            (true, _, _) => Exit::Interrupted,
+            (false, true, _) => Exit::Stopped,
+            (false, false, true) => Exit::Success,
+            (false, false, false) => Exit::NothingMeasured,
+        },
+    )
 }
 
 /// The attempts of a run, in order: the same for every process that works on it.
 pub(super) fn planned(manifest: &Manifest) -> Vec<PlannedAttempt> {
-    plan(&manifest.cells, manifest.experiment.run.repeats, manifest.experiment.run.seed)
+    plan(
+        &manifest.cells,
+        manifest.experiment.run.repeats,
+        manifest.experiment.run.seed,
+    )
 }
 
 /// 128 random bits, so that nobody else on this machine can talk to the engine under test.
@@ -280,11 +330,12 @@ async fn show(
         match (&mut bar, kind) {
             (Some(bar), _) => bar.show(&event, &tally),
             (None, ProgressKind::None) => {}
-            (None, ProgressKind::Auto | ProgressKind::Plain) => plain::show(&mut std::io::stderr(), &event, &tally),
+            (None, ProgressKind::Auto | ProgressKind::Plain) => {
+                plain::show(&mut std::io::stderr(), &event, &tally)
+            }
         }
     }
     if let Some(bar) = bar {
         bar.finish();
     }
 }
-

@@ -21,7 +21,9 @@ pub(super) fn facts(gpu: &dyn Gpu) -> HostFacts {
 
 fn os_name() -> Option<String> {
     let text = std::fs::read_to_string("/etc/os-release").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
     Some(line.trim_matches('"').to_owned())
 }
 

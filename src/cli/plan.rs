@@ -41,7 +41,9 @@ pub(super) fn plan(args: &PlanArgs) -> anyhow::Result<Exit> {
 }
 
 fn n_starts(checked: &Checked) -> u32 {
-    u32::try_from(checked.cells.len()).unwrap_or(u32::MAX).saturating_mul(checked.experiment.run.repeats)
+    u32::try_from(checked.cells.len())
+        .unwrap_or(u32::MAX)
+        .saturating_mul(checked.experiment.run.repeats)
 }
 
 fn as_json(checked: &Checked, estimate: &Estimate) -> serde_json::Value {
@@ -64,7 +66,10 @@ fn as_json(checked: &Checked, estimate: &Estimate) -> serde_json::Value {
 
 fn as_text(checked: &Checked, estimate: &Estimate) -> String {
     let experiment = &checked.experiment;
-    let mut text = format!("{} with profile {}\n\n", experiment.name, experiment.profile.name);
+    let mut text = format!(
+        "{} with profile {}\n\n",
+        experiment.name, experiment.profile.name
+    );
     text += &base(checked);
     text += &format!("{}:\n", count(checked.cells.len(), "cell"));
     for cell in &checked.cells {
@@ -78,13 +83,31 @@ fn as_text(checked: &Checked, estimate: &Estimate) -> String {
         }
     }
     for folded in &checked.folded {
-        text += &format!("\none configuration, run once as {}: {}\n", folded.into, folded.places.join(", "));
+        text += &format!(
+            "\none configuration, run once as {}: {}\n",
+            folded.into,
+            folded.places.join(", ")
+        );
     }
     text += "\nnodes, in order:\n";
     for name in &checked.node_order {
-        let Some(workload) = experiment.workloads.iter().find(|workload| workload.name == *name) else { continue };
-        let after: Vec<&str> = workload.after.iter().map(|predecessor| predecessor.node.as_str()).collect();
-        let after = if after.is_empty() { String::new() } else { format!(" after {}", after.join(", ")) };
+        let Some(workload) = experiment
+            .workloads
+            .iter()
+            .find(|workload| workload.name == *name)
+        else {
+            continue;
+        };
+        let after: Vec<&str> = workload
+            .after
+            .iter()
+            .map(|predecessor| predecessor.node.as_str())
+            .collect();
+        let after = if after.is_empty() {
+            String::new()
+        } else {
+            format!(" after {}", after.join(", "))
+        };
         text += &format!("  {name} ({}){after}\n", workload.kind().name());
     }
     let repeats = experiment.run.repeats;
@@ -105,14 +128,27 @@ fn base(checked: &Checked) -> String {
     }
     let mut text = "base flags of every cell (from the profile):\n".to_owned();
     for flag in flags {
-        text += &format!("  {}\n", shown(&flag.name, &Setting { value: flag.value.clone(), by: SetBy::Base }));
+        text += &format!(
+            "  {}\n",
+            shown(
+                &flag.name,
+                &Setting {
+                    value: flag.value.clone(),
+                    by: SetBy::Base
+                }
+            )
+        );
     }
     text + "\n"
 }
 
 fn one_cell(cell: &Cell) -> String {
     let mut text = format!("  {} [{}]\n", cell.name, cell.id);
-    for (name, setting) in cell.flags.iter().filter(|(_, setting)| setting.by != SetBy::Base) {
+    for (name, setting) in cell
+        .flags
+        .iter()
+        .filter(|(_, setting)| setting.by != SetBy::Base)
+    {
         text += &format!("    {}\n", shown(name, setting));
     }
     for (name, setting) in &cell.env {
@@ -128,12 +164,19 @@ fn one_cell(cell: &Cell) -> String {
 fn shown(name: &FlagName, setting: &Setting) -> String {
     match render(name, &setting.value) {
         Rendered::Args(args) => format!("{} ({})", shell_words::join(args), setting.by),
-        Rendered::LeftOut { why } => format!("{name} = {} ({}): not passed, {why}", setting.value, setting.by),
+        Rendered::LeftOut { why } => format!(
+            "{name} = {} ({}): not passed, {why}",
+            setting.value, setting.by
+        ),
     }
 }
 
 fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {what}s")
+    }
 }
 
 /// How long it will take: by what earlier runs of this experiment measured, else by what their
@@ -142,18 +185,32 @@ fn time(checked: &Checked, results: &Path) -> Estimate {
     let n_nodes = u32::try_from(checked.experiment.workloads.len()).unwrap_or(u32::MAX);
     let engine = &checked.experiment.profile.engine;
     let (start, node) = match (engine.runtime, &checked.experiment.profile.stand_in) {
-        (RuntimeChoice::StandIn, Some(StandInProfile { start_up, .. })) => (*start_up, ASSUMED_STAND_IN_NODE),
-        (RuntimeChoice::StandIn, None) | (RuntimeChoice::Docker, _) => (ASSUMED_START, ASSUMED_NODE),
+        (RuntimeChoice::StandIn, Some(StandInProfile { start_up, .. })) => {
+            (*start_up, ASSUMED_STAND_IN_NODE)
+        }
+        (RuntimeChoice::StandIn, None) | (RuntimeChoice::Docker, _) => {
+            (ASSUMED_START, ASSUMED_NODE)
+        }
     };
     let earlier = earlier_attempts(checked, results);
-    let pace = |assumed: Duration, of: fn(&(Duration, Duration)) -> Duration| match u32::try_from(earlier.len()) {
+    let pace = |assumed: Duration, of: fn(&(Duration, Duration)) -> Duration| match u32::try_from(
+        earlier.len(),
+    ) {
         Ok(n) if n > 0 => Pace {
             each: earlier.iter().map(of).sum::<Duration>() / n,
             basis: Basis::Measured { from_n_attempts: n },
         },
-        _ => Pace { each: assumed, basis: Basis::Assumed },
+        _ => Pace {
+            each: assumed,
+            basis: Basis::Assumed,
+        },
     };
-    estimate(n_starts(checked), n_nodes, pace(start, |(start, _)| *start), pace(node * n_nodes, |(_, nodes)| *nodes))
+    estimate(
+        n_starts(checked),
+        n_nodes,
+        pace(start, |(start, _)| *start),
+        pace(node * n_nodes, |(_, nodes)| *nodes),
+    )
 }
 
 /// Start and nodes of each measured attempt of the latest run of this experiment with the same

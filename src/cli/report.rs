@@ -23,7 +23,11 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
         Format::Text => print(&report, &dir)?,
         Format::Json => writeln!(std::io::stdout(), "{}", report.json())?,
     }
-    Ok(if report.measured_anything() { Exit::Success } else { Exit::NothingMeasured })
+    Ok(if report.measured_anything() {
+        Exit::Success
+    } else {
+        Exit::NothingMeasured
+    })
 }
 
 /// Makes the report files of a run.
@@ -49,7 +53,8 @@ pub(super) fn print(report: &Report, dir: &RunDir) -> std::io::Result<()> {
 
 /// Columns of the terminal; wide where nobody looks at it.
 fn width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stdout()).map_or(160, |size| usize::from(size.ws_col).max(60))
+    rustix::termios::tcgetwinsize(std::io::stdout())
+        .map_or(160, |size| usize::from(size.ws_col).max(60))
 }
 
 fn latest(results: &Path) -> anyhow::Result<RunDir> {

@@ -16,7 +16,10 @@ use crate::spec::diagnostic::Source;
 pub(super) fn load(file: &Path) -> anyhow::Result<Result<Checked, Rejected>> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("cannot read the experiment file {}", file.display()))?;
-    let source = Source { path: file.display().to_string(), text: Arc::from(text) };
+    let source = Source {
+        path: file.display().to_string(),
+        text: Arc::from(text),
+    };
     let loaded = spec::load(source, &mut |profile| find_profile(file, profile));
     Ok(check(loaded))
 }
@@ -34,7 +37,10 @@ fn find_profile(experiment: &Path, profile: &str) -> Result<Source, String> {
         nearest(&folder, profile)?
     };
     std::fs::read_to_string(&path)
-        .map(|text| Source { path: path.display().to_string(), text: Arc::from(text) })
+        .map(|text| Source {
+            path: path.display().to_string(),
+            text: Arc::from(text),
+        })
         .map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
@@ -57,8 +63,15 @@ fn nearest(folder: &Path, profile: &str) -> Result<PathBuf, String> {
     seen.sort();
     seen.dedup();
     Err(match seen.as_slice() {
-        [] => format!("no folder above {} has a profiles/ folder with {file}", folder.display()),
-        names => format!("no profiles/{file} above {}; there are: {}", folder.display(), names.join(", ")),
+        [] => format!(
+            "no folder above {} has a profiles/ folder with {file}",
+            folder.display()
+        ),
+        names => format!(
+            "no profiles/{file} above {}; there are: {}",
+            folder.display(),
+            names.join(", ")
+        ),
     })
 }
 
@@ -68,7 +81,10 @@ fn tidy(path: &Path) -> PathBuf {
     for component in path.components() {
         match component {
             std::path::Component::ParentDir
-                if matches!(tidy.components().next_back(), Some(std::path::Component::Normal(_))) =>
+                if matches!(
+                    tidy.components().next_back(),
+                    Some(std::path::Component::Normal(_))
+                ) =>
             {
                 tidy.pop();
             }
@@ -86,7 +102,10 @@ fn names(profiles: &Path) -> Vec<String> {
         .filter_map(Result::ok)
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
-        .filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()))
+        .filter_map(|path| {
+            path.file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+        })
         .collect()
 }
 
@@ -101,8 +120,15 @@ mod tests {
         std::fs::create_dir_all(root.path().join("profiles")).unwrap();
         std::fs::write(root.path().join("profiles/medium.toml"), "x").unwrap();
         let found = find_profile(&root.path().join("experiments/deep/e.toml"), "medium").unwrap();
-        assert_eq!(found.path, root.path().join("profiles/medium.toml").display().to_string());
-        let missing = find_profile(&root.path().join("experiments/deep/e.toml"), "large").unwrap_err();
+        assert_eq!(
+            found.path,
+            root.path()
+                .join("profiles/medium.toml")
+                .display()
+                .to_string()
+        );
+        let missing =
+            find_profile(&root.path().join("experiments/deep/e.toml"), "large").unwrap_err();
         assert!(missing.contains("there are: medium"), "{missing}");
     }
 }

@@ -21,17 +21,28 @@ const UTILISATION_STEP: f64 = 0.01;
 
 /// What happened, in one or two sentences. `varied` are the varied flags that the cause is about.
 pub fn explanation(subject: &Subject, varied: &[&str]) -> String {
-    let Subject { class, phase, cause, evidence } = subject;
+    let Subject {
+        class,
+        phase,
+        cause,
+        evidence,
+    } = subject;
     match class {
-        FailureClass::GpuOomStartup => "The GPU ran out of memory while the engine started: weights, \
+        FailureClass::GpuOomStartup => {
+            "The GPU ran out of memory while the engine started: weights, \
              activations, CUDA graphs and KV cache together do not fit."
-            .to_owned(),
-        FailureClass::GpuOomServing => "The GPU ran out of memory while the engine served: the load \
+                .to_owned()
+        }
+        FailureClass::GpuOomServing => {
+            "The GPU ran out of memory while the engine served: the load \
              needed more than the start had measured."
-            .to_owned(),
-        FailureClass::KvCacheTooSmall => "What the utilisation leaves after weights and activations \
+                .to_owned()
+        }
+        FailureClass::KvCacheTooSmall => {
+            "What the utilisation leaves after weights and activations \
              is too little KV cache for one request of the full length."
-            .to_owned(),
+                .to_owned()
+        }
         FailureClass::GpuMemoryTaken if cause.contains(CPU_TAKEN) => {
             "The utilisation asks for more of the container's memory limit than was free when the \
              worker started. The limit is the container's own, so that nobody else holds it: \
@@ -77,30 +88,38 @@ pub fn explanation(subject: &Subject, varied: &[&str]) -> String {
         FailureClass::ModelNotFound => "The model, or a file of it, could not be found or \
              fetched."
             .to_owned(),
-        FailureClass::PortInUse => "The port that the engine was to listen on is in use.".to_owned(),
+        FailureClass::PortInUse => {
+            "The port that the engine was to listen on is in use.".to_owned()
+        }
         FailureClass::GpuUnavailable => "The engine saw no usable GPU: driver, container toolkit \
              or the choice of devices."
             .to_owned(),
         FailureClass::NcclFailure => "The GPUs' collective communication (NCCL) failed.".to_owned(),
         FailureClass::EngineDied => died(*phase, cause, evidence),
         FailureClass::NotReady => "The engine was not ready before the deadline.".to_owned(),
-        FailureClass::Unresponsive => "The server says that it is healthy, and no completion comes \
+        FailureClass::Unresponsive => {
+            "The server says that it is healthy, and no completion comes \
              back from it."
-            .to_owned(),
+                .to_owned()
+        }
         FailureClass::NotAsConfigured => "The engine runs with other settings than it was asked \
              for."
             .to_owned(),
-        FailureClass::Runtime => "The container runtime or the host failed; this says nothing about \
+        FailureClass::Runtime => {
+            "The container runtime or the host failed; this says nothing about \
              the configuration."
-            .to_owned(),
-        FailureClass::Stopped => "Somebody stopped the engine; nothing was wrong with it."
-            .to_owned(),
-        FailureClass::Healthy => "The engine started and serves; nothing is wrong with it."
-            .to_owned(),
+                .to_owned()
+        }
+        FailureClass::Stopped => {
+            "Somebody stopped the engine; nothing was wrong with it.".to_owned()
+        }
+        FailureClass::Healthy => {
+            "The engine started and serves; nothing is wrong with it.".to_owned()
+        }
         FailureClass::Unknown => match evidence.exit_code {
-            Some(code) => format!(
-                "The engine ended with exit code {code}, and its log does not say why."
-            ),
+            Some(code) => {
+                format!("The engine ended with exit code {code}, and its log does not say why.")
+            }
             None => "The log tells neither that the engine serves nor why it would not.".to_owned(),
         },
     }
@@ -113,8 +132,12 @@ fn died(phase: Phase, cause: &str, evidence: &Evidence) -> String {
     };
     let killed = cause.contains("exit code: -9") || cause.contains("': -9");
     let signal = match evidence.exit_code {
-        _ if killed => Some("a process of it was killed from outside (SIGKILL), not by the kernel's out-of-memory killer"),
-        Some(137) if cause.is_empty() => Some("it was killed from outside (SIGKILL), not by the kernel's out-of-memory killer"),
+        _ if killed => Some(
+            "a process of it was killed from outside (SIGKILL), not by the kernel's out-of-memory killer",
+        ),
+        Some(137) if cause.is_empty() => {
+            Some("it was killed from outside (SIGKILL), not by the kernel's out-of-memory killer")
+        }
         Some(139) if cause.is_empty() => Some("it crashed with a segmentation fault"),
         Some(134) if cause.is_empty() => Some("it aborted"),
         _ => None,
@@ -146,10 +169,12 @@ pub fn suggestion(subject: &Subject) -> Option<String> {
         FailureClass::ModelNotFound => model(cause),
         FailureClass::PortInUse => "Free the port, or choose another one.".to_owned(),
         FailureClass::GpuUnavailable => gpu_unavailable(cause),
-        FailureClass::NcclFailure => "Set NCCL_DEBUG=INFO in `[engine.env]` and look for the first \
+        FailureClass::NcclFailure => {
+            "Set NCCL_DEBUG=INFO in `[engine.env]` and look for the first \
              `NCCL WARN`; `shm` or `ipc = \"host\"`, `disable-custom-all-reduce` and \
              NCCL_P2P_DISABLE=1 are the usual remedies."
-            .to_owned(),
+                .to_owned()
+        }
         FailureClass::EngineDied => engine_died(cause),
         FailureClass::NotReady => "See in the log what it was doing; allow more time with \
              `ready-timeout`."
@@ -222,8 +247,14 @@ fn memory_taken(cause: &str) -> String {
 
 fn is_shared_memory(cause: &str) -> bool {
     [
-        "/dev/shm", "psm_", "shared memory (shm)", "Bus error", "SIGBUS", "</torch_",
-        "shared memory segment", "No space left on device",
+        "/dev/shm",
+        "psm_",
+        "shared memory (shm)",
+        "Bus error",
+        "SIGBUS",
+        "</torch_",
+        "shared memory segment",
+        "No space left on device",
     ]
     .iter()
     .any(|words| cause.contains(words))
@@ -231,8 +262,11 @@ fn is_shared_memory(cause: &str) -> bool {
 
 fn host_oom(subject: &Subject) -> String {
     let cause = subject.cause;
-    if let Some(needed) = number_after(cause, "Insufficient space in /dev/shm for shared-memory allocation:")
-        .or_else(|| number_after(cause, "Insufficient space in /dev/shm:"))
+    if let Some(needed) = number_after(
+        cause,
+        "Insufficient space in /dev/shm for shared-memory allocation:",
+    )
+    .or_else(|| number_after(cause, "Insufficient space in /dev/shm:"))
     {
         return format!(
             "Set `shm` in `[engine]` of the profile to more than {needed} MiB (for example \
@@ -248,9 +282,10 @@ fn host_oom(subject: &Subject) -> String {
     if cause.contains("swap space") {
         return "Lower `swap-space`.".to_owned();
     }
-    if let (Some(asked), Some((free, _))) =
-        (number_after(cause, "requested memory for kv ("), fraction(cause))
-    {
+    if let (Some(asked), Some((free, _))) = (
+        number_after(cause, "requested memory for kv ("),
+        fraction(cause),
+    ) {
         return format!(
             "Ask for less KV cache than the {free} GiB that were free ({asked} GiB were asked for), \
              or raise the container's `memory`."
@@ -264,7 +299,11 @@ fn host_oom(subject: &Subject) -> String {
 /// Twice what is needed, rounded up to a power of two, so that other users of it have room.
 fn next_power_of_two_mib(needed: f64) -> String {
     let mib = (needed.clamp(1.0, 1e9) as u64 * 2).next_power_of_two();
-    if mib >= 1024 { format!("{}GiB", mib / 1024) } else { format!("{mib}MiB") }
+    if mib >= 1024 {
+        format!("{}GiB", mib / 1024)
+    } else {
+        format!("{mib}MiB")
+    }
 }
 
 fn bad_argument(cause: &str) -> String {
@@ -279,14 +318,18 @@ fn bad_argument(cause: &str) -> String {
     if cause.contains("must be greater than or equal to max_num_seqs")
         && let Some(seqs) = count_after(cause, "max_num_seqs")
     {
-        return format!("Set `max-num-batched-tokens` to at least {seqs}, or lower `max-num-seqs`.");
+        return format!(
+            "Set `max-num-batched-tokens` to at least {seqs}, or lower `max-num-seqs`."
+        );
     }
     if cause.contains("greater than the derived max_model_len") {
         let longest = count_after(cause, "max_position_embeddings=")
             .or_else(|| count_after(cause, "model_max_length="))
             .or_else(|| count_after(cause, "max_seq_len="));
         return match longest {
-            Some(longest) => format!("Set `max-model-len` to at most {longest}: the model has no more."),
+            Some(longest) => {
+                format!("Set `max-model-len` to at most {longest}: the model has no more.")
+            }
             None => "Set `max-model-len` to at most what the model has.".to_owned(),
         };
     }
@@ -308,7 +351,10 @@ fn bad_argument(cause: &str) -> String {
         return "This version of vLLM does not know the flag: take it out, or correct its name."
             .to_owned();
     }
-    if cause.contains("invalid choice") || cause.contains("chose from") || cause.contains("Must be one of") {
+    if cause.contains("invalid choice")
+        || cause.contains("chose from")
+        || cause.contains("Must be one of")
+    {
         return "Use one of the values that the message lists.".to_owned();
     }
     if cause.contains("requires --tool-call-parser") {
@@ -345,12 +391,25 @@ fn model(cause: &str) -> String {
                 from-env = \"HF_TOKEN\" } in `[engine.env]`."
             .to_owned();
     }
-    if holds(&["Repo id must", "Invalid repository ID", "local folder", "No such file"]) {
+    if holds(&[
+        "Repo id must",
+        "Invalid repository ID",
+        "local folder",
+        "No such file",
+    ]) {
         return "Check `model`: a path is one inside the container, and needs its `volumes` entry; a \
                 hub name has the form `owner/name`."
             .to_owned();
     }
-    if holds(&["offline", "Offline", "connect", "retries", "resolution", "LocalEntry", "disk cache"]) {
+    if holds(&[
+        "offline",
+        "Offline",
+        "connect",
+        "retries",
+        "resolution",
+        "LocalEntry",
+        "disk cache",
+    ]) {
         return "The hub was not reached: mount a cache that holds the model, or let the container \
                 reach the network (and take HF_HUB_OFFLINE out)."
             .to_owned();
@@ -365,7 +424,12 @@ fn gpu_unavailable(cause: &str) -> String {
                 --runtime=docker`), and check `gpus` in the profile."
             .to_owned();
     }
-    if holds(&["too old", "unsupported display driver", "version mismatch", "insufficient"]) {
+    if holds(&[
+        "too old",
+        "unsupported display driver",
+        "version mismatch",
+        "insufficient",
+    ]) {
         return "Bring driver and image together: a newer driver (and a reboot), or an image built for \
                 an older CUDA."
             .to_owned();
@@ -405,7 +469,12 @@ fn engine_died(cause: &str) -> String {
 
 fn runtime(cause: &str) -> String {
     let holds = |words: &[&str]| words.iter().any(|word| cause.contains(word));
-    if holds(&["such image", "pull access", "manifest", "Unable to find image"]) {
+    if holds(&[
+        "such image",
+        "pull access",
+        "manifest",
+        "Unable to find image",
+    ]) {
         return "Check `image`, and pull or build it first.".to_owned();
     }
     if holds(&["o space left on device"]) {
@@ -418,5 +487,9 @@ fn runtime(cause: &str) -> String {
 }
 
 fn list(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

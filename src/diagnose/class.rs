@@ -174,7 +174,10 @@ mod tests {
             assert_eq!(serde_json::from_str::<FailureClass>(&json).unwrap(), class);
         }
         for phase in [Phase::Starting, Phase::Serving] {
-            assert_eq!(serde_json::to_string(&phase).unwrap(), format!("\"{phase}\""));
+            assert_eq!(
+                serde_json::to_string(&phase).unwrap(),
+                format!("\"{phase}\"")
+            );
         }
     }
 
@@ -182,7 +185,10 @@ mod tests {
     fn blame_decides_for_two_classes_only() {
         for class in FailureClass::ALL {
             let differs = class.consequence(Blame::Cell) != class.consequence(Blame::Profile);
-            let expected = matches!(class, FailureClass::BadArgument | FailureClass::GpuMemoryTaken);
+            let expected = matches!(
+                class,
+                FailureClass::BadArgument | FailureClass::GpuMemoryTaken
+            );
             assert_eq!(differs, expected, "{class}");
         }
     }
@@ -220,6 +226,9 @@ mod tests {
         ] {
             assert_eq!(row(class), Consequence::Retry, "{class}");
         }
-        assert_eq!(FailureClass::BadArgument.consequence(Blame::Cell), Consequence::Infeasible);
+        assert_eq!(
+            FailureClass::BadArgument.consequence(Blame::Cell),
+            Consequence::Infeasible
+        );
     }
 }

@@ -36,31 +36,51 @@ const LONGEST_TRACEBACK: usize = 200;
 /// line that announces a death (`announced`), else the first of the last chain in the log.
 /// Exceptions that only follow from the end of another process do not count.
 pub fn decisive(lines: &[Line], announced: Option<usize>) -> Option<Exception> {
-    let candidates: Vec<usize> =
-        (0..lines.len()).filter(|&at| is_exception(&lines[at].text) && !follows(&lines[at])).collect();
+    let candidates: Vec<usize> = (0..lines.len())
+        .filter(|&at| is_exception(&lines[at].text) && !follows(&lines[at]))
+        .collect();
     let after_announcement =
         announced.and_then(|start| candidates.iter().copied().find(|&at| at >= start));
     let at = match after_announcement {
         Some(at) => at,
         None => first_of_last_chain(lines, &candidates)?,
     };
-    Some(Exception { at, origin: origin(lines, at) })
+    Some(Exception {
+        at,
+        origin: origin(lines, at),
+    })
 }
 
 /// `package.module.SomeError: message` at the start of a line.
 pub fn is_exception(text: &str) -> bool {
     const ENDINGS: [&str; 10] = [
-        "Error", "Exception", "Interrupt", "Exit", "Failure", "Timeout", "OutOfResources",
-        "Unsupported", "NotFound", "Iteration",
+        "Error",
+        "Exception",
+        "Interrupt",
+        "Exit",
+        "Failure",
+        "Timeout",
+        "OutOfResources",
+        "Unsupported",
+        "NotFound",
+        "Iteration",
     ];
     let name = text.split_once(':').map_or(text, |(name, _)| name);
-    let is_path = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
-        && name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let is_path = name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     is_path && name.len() <= 120 && ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 fn follows(line: &Line) -> bool {
-    FOLLOWING.iter().chain(DECOYS).any(|words| line.text.contains(words))
+    FOLLOWING
+        .iter()
+        .chain(DECOYS)
+        .any(|words| line.text.contains(words))
 }
 
 fn first_of_last_chain(lines: &[Line], candidates: &[usize]) -> Option<usize> {
@@ -83,9 +103,14 @@ fn origin(lines: &[Line], at: usize) -> Origin {
         .rev()
         .map(|line| line.text.trim_start())
         .find(|text| text.starts_with("File \""));
-    let is_check = ["ValueError", "AssertionError", "NotImplementedError", "TypeError"]
-        .iter()
-        .any(|name| lines[at].text.starts_with(name));
+    let is_check = [
+        "ValueError",
+        "AssertionError",
+        "NotImplementedError",
+        "TypeError",
+    ]
+    .iter()
+    .any(|name| lines[at].text.starts_with(name));
     match frame {
         Some(frame) if is_check && is_configuration(frame) => Origin::Configuration,
         Some(frame) if frame.contains("/huggingface_hub/") => Origin::Hub,
@@ -94,9 +119,14 @@ fn origin(lines: &[Line], at: usize) -> Origin {
 }
 
 fn is_configuration(frame: &str) -> bool {
-    ["/vllm/config/", "/vllm/config.py", "/vllm/engine/arg_utils.py", "/vllm/entrypoints/openai/cli_args.py"]
-        .iter()
-        .any(|path| frame.contains(path))
+    [
+        "/vllm/config/",
+        "/vllm/config.py",
+        "/vllm/engine/arg_utils.py",
+        "/vllm/entrypoints/openai/cli_args.py",
+    ]
+    .iter()
+    .any(|path| frame.contains(path))
 }
 
 #[cfg(test)]
@@ -127,7 +157,9 @@ mod tests {
 
     #[test]
     fn an_announced_death_points_at_what_comes_after_it() {
-        let lines = read("ImportError: optional\nEngineCore failed to start.\nKeyError: 'x'\nRuntimeError: Engine core initialization failed. x");
+        let lines = read(
+            "ImportError: optional\nEngineCore failed to start.\nKeyError: 'x'\nRuntimeError: Engine core initialization failed. x",
+        );
         assert_eq!(decisive(&lines, Some(1)).unwrap().at, 2);
         let none = read("EngineCore failed to start.\nRuntimeError: Executor failed.");
         assert_eq!(decisive(&none, Some(0)), None);

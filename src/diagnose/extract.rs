@@ -8,7 +8,11 @@ pub fn number_after(text: &str, marker: &str) -> Option<f64> {
         .char_indices()
         .find(|(at, c)| !(c.is_ascii_digit() || *c == '.' || *c == ',' || (*c == '-' && *at == 0)))
         .map_or(rest.len(), |(at, _)| at);
-    rest[..end].trim_end_matches(['.', ',']).replace(',', "").parse().ok()
+    rest[..end]
+        .trim_end_matches(['.', ','])
+        .replace(',', "")
+        .parse()
+        .ok()
 }
 
 /// The whole number that follows `marker`.
@@ -59,15 +63,24 @@ mod tests {
         assert_eq!(count_after(text, "Try"), Some(8192));
         assert_eq!(number_after(text, "absent"), None);
         assert_eq!(number_after("x is ", "is"), None);
-        assert_eq!(fraction("device cuda:0 (14.2/23.6 GiB) on"), Some((14.2, 23.6)));
+        assert_eq!(
+            fraction("device cuda:0 (14.2/23.6 GiB) on"),
+            Some((14.2, 23.6))
+        );
         assert_eq!(fraction("no (numbers/here) at all"), None);
     }
 
     #[test]
     fn a_flag_is_named_in_either_form_and_only_whole() {
-        assert!(names_flag("argument --kv-cache-dtype: invalid", "kv-cache-dtype"));
+        assert!(names_flag(
+            "argument --kv-cache-dtype: invalid",
+            "kv-cache-dtype"
+        ));
         assert!(names_flag("max_num_seqs (32).", "max-num-seqs"));
-        assert!(names_flag("unrecognized arguments: --no-enable-x", "enable-x"));
+        assert!(names_flag(
+            "unrecognized arguments: --no-enable-x",
+            "enable-x"
+        ));
         assert!(names_flag("argument --a/--max-num-seqs: x", "max-num-seqs"));
         assert!(!names_flag("--max-num-seqs-total", "max-num-seqs"));
         assert!(!names_flag("derived_max_model_len", "max-model-len"));

@@ -41,7 +41,10 @@ impl Failure {
             FailureClass::NotReady,
             Phase::Starting,
             because,
-            format!("The engine was not ready after {}.", humantime::format_duration(whole_seconds(waited))),
+            format!(
+                "The engine was not ready after {}.",
+                humantime::format_duration(whole_seconds(waited))
+            ),
             "See in the log what it was doing; if it was still loading, allow more time with \
              `ready-timeout` in the profile.",
             log,
@@ -142,7 +145,12 @@ pub fn log_tail(log: &str) -> Vec<String> {
         .rev()
         .filter(|line| !line.trim().is_empty())
         .take(TAIL_LINES)
-        .map(|line| Line::uncoloured(line).chars().take(TAIL_LINE_CHARS).collect())
+        .map(|line| {
+            Line::uncoloured(line)
+                .chars()
+                .take(TAIL_LINE_CHARS)
+                .collect()
+        })
         .collect();
     tail.reverse();
     tail
@@ -154,7 +162,11 @@ mod tests {
 
     #[test]
     fn failures_without_a_text_carry_their_consequence() {
-        let late = Failure::not_ready(Duration::from_millis(90_400), "connection refused", "a\nb\n");
+        let late = Failure::not_ready(
+            Duration::from_millis(90_400),
+            "connection refused",
+            "a\nb\n",
+        );
         assert_eq!(late.explanation, "The engine was not ready after 1m 30s.");
         assert_eq!(late.cause.as_deref(), Some("connection refused"));
         assert_eq!(late.consequence, Consequence::Retry);

@@ -35,8 +35,15 @@ impl Line {
         }
         let (level, text) = logger_head(rest);
         let text = text.trim_end();
-        let level = if level == Level::Unmarked { level_of_text(text) } else { level };
-        Self { text: text.to_owned(), level }
+        let level = if level == Level::Unmarked {
+            level_of_text(text)
+        } else {
+            level
+        };
+        Self {
+            text: text.to_owned(),
+            level,
+        }
     }
 
     /// The line as it was written, without its colours and without what a progress bar overwrote.
@@ -58,7 +65,9 @@ pub fn read(log: &str) -> Vec<Line> {
         .map(|line| line.len() - line.trim_start_matches(' ').len())
         .min()
         .unwrap_or(0);
-    log.lines().map(|line| Line::of(line.get(shared..).unwrap_or(""))).collect()
+    log.lines()
+        .map(|line| Line::of(line.get(shared..).unwrap_or("")))
+        .collect()
 }
 
 /// The text inside a line of JSON: Docker's json-file driver (`{"log":"..","stream":".."}`), or
@@ -68,13 +77,18 @@ fn json_text(raw: &str) -> Option<String> {
         return None;
     }
     let value: serde_json::Value = serde_json::from_str(raw).ok()?;
-    let text = ["log", "message", "msg"].iter().find_map(|key| value.get(key)?.as_str())?;
+    let text = ["log", "message", "msg"]
+        .iter()
+        .find_map(|key| value.get(key)?.as_str())?;
     Some(text.trim_end_matches('\n').to_owned())
 }
 
 /// A progress bar overwrites its line: what stands after the last carriage return is seen.
 fn after_carriage_return(line: &str) -> &str {
-    line.trim_end_matches('\r').rsplit('\r').next().unwrap_or("")
+    line.trim_end_matches('\r')
+        .rsplit('\r')
+        .next()
+        .unwrap_or("")
 }
 
 /// Takes off `ESC [ .. letter`, and `[36m` where the escape byte itself was lost.
@@ -129,7 +143,9 @@ fn process_prefix(line: &str) -> Option<&str> {
 fn bracket_prefix(line: &str) -> Option<&str> {
     let inner_and_rest = line.strip_prefix('[')?;
     let (inner, rest) = inner_and_rest.split_once(']')?;
-    let word = inner.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_/.".contains(&b));
+    let word = inner
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-_/.".contains(&b));
     if inner.is_empty() || !word {
         return None;
     }
@@ -154,10 +170,14 @@ fn timestamp(line: &str) -> Option<&str> {
     }
     let clock = start.get(11..)?;
     let is_clock = clock.len() >= 8
-        && clock.bytes().take(8).enumerate().all(|(at, byte)| match at {
-            2 | 5 => byte == b':',
-            _ => byte.is_ascii_digit(),
-        });
+        && clock
+            .bytes()
+            .take(8)
+            .enumerate()
+            .all(|(at, byte)| match at {
+                2 | 5 => byte == b':',
+                _ => byte.is_ascii_digit(),
+            });
     if !is_clock {
         return None;
     }
@@ -169,7 +189,14 @@ fn timestamp(line: &str) -> Option<&str> {
         rest = rest.strip_prefix(']')?;
     }
     rest = one_space(rest);
-    for separator in ["- ", "| ", "stdout F ", "stderr F ", "stdout P ", "stderr P "] {
+    for separator in [
+        "- ",
+        "| ",
+        "stdout F ",
+        "stderr F ",
+        "stdout P ",
+        "stderr P ",
+    ] {
         if let Some(shorter) = rest.strip_prefix(separator) {
             return Some(shorter);
         }
@@ -184,7 +211,9 @@ fn compose_prefix(line: &str) -> Option<&str> {
     let is_service = !service.is_empty()
         && service.len() <= 64
         && name.ends_with(' ')
-        && service.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        && service
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     (is_service && (rest.is_empty() || rest.starts_with(' '))).then(|| one_space(rest))
 }
 
@@ -215,7 +244,9 @@ fn logger_head(line: &str) -> (Level, &str) {
         ("FATAL", Level::Error),
     ];
     for (word, level) in LEVELS {
-        let Some(after) = line.strip_prefix(word) else { continue };
+        let Some(after) = line.strip_prefix(word) else {
+            continue;
+        };
         if let Some(text) = after.strip_prefix(':') {
             return (level, text.trim_start_matches(' '));
         }
@@ -231,14 +262,22 @@ fn vllm_head(after_level: &str) -> Option<&str> {
     let stamp = after_level.strip_prefix(' ')?.trim_start();
     let (date, rest) = stamp.split_once(' ')?;
     let (clock, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-    let is_date = date.contains(['-', '/']) && date.bytes().all(|b| b.is_ascii_digit() || b"-/".contains(&b));
-    let is_clock = clock.contains(':') && clock.bytes().all(|b| b.is_ascii_digit() || b":.,".contains(&b));
+    let is_date = date.contains(['-', '/'])
+        && date
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"-/".contains(&b));
+    let is_clock = clock.contains(':')
+        && clock
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b":.,".contains(&b));
     if !is_date || !is_clock {
         return None;
     }
     // The place is one word that ends in `:NN]`; without it the whole rest is the message.
     match rest.split_once(']') {
-        Some((place, text)) if place.len() <= 200 && !place.contains(' ') && place.contains(':') => {
+        Some((place, text))
+            if place.len() <= 200 && !place.contains(' ') && place.contains(':') =>
+        {
             Some(one_space(text))
         }
         _ => Some(rest),
@@ -282,30 +321,109 @@ mod tests {
     #[test]
     fn every_decoration_comes_off() {
         let cases = [
-            ("ERROR 05-10 16:00:15 [core.py:390] ValueError: x", "ValueError: x", Level::Error),
-            ("INFO 08-14 10:00:00 api_server.py:219] vLLM", "vLLM", Level::Info),
-            ("(EngineCore_DP0 pid=12) ERROR 11-24 03:16:56 [core.py:1]   File \"a\"", "  File \"a\"", Level::Error),
-            ("(VllmWorker rank=1 pid=3) WARNING 05-10 16:00:15 [v1/a.py:4] w", "w", Level::Warning),
-            ("(RayWorkerWrapper pid=5, ip=10.0.0.2) (Worker_TP1 pid=9) Traceback", "Traceback", Level::Unmarked),
-            ("vllm-1  | \u{1b}[1;36m(APIServer pid=1)\u{1b}[0;0m INFO 09-01 10:00:00 [a.py:1] hi", "hi", Level::Info),
-            ("[1;36m(APIServer pid=1)[0;0m INFO:     Shutting down", "Shutting down", Level::Info),
-            ("2026-05-05T12:36:59.123456789Z ERROR:    [Errno 98] error", "[Errno 98] error", Level::Error),
-            ("2026-05-05T12:36:59.1Z stderr F CRITICAL 05-05 12:36:59 [l.py:1] c", "c", Level::Error),
+            (
+                "ERROR 05-10 16:00:15 [core.py:390] ValueError: x",
+                "ValueError: x",
+                Level::Error,
+            ),
+            (
+                "INFO 08-14 10:00:00 api_server.py:219] vLLM",
+                "vLLM",
+                Level::Info,
+            ),
+            (
+                "(EngineCore_DP0 pid=12) ERROR 11-24 03:16:56 [core.py:1]   File \"a\"",
+                "  File \"a\"",
+                Level::Error,
+            ),
+            (
+                "(VllmWorker rank=1 pid=3) WARNING 05-10 16:00:15 [v1/a.py:4] w",
+                "w",
+                Level::Warning,
+            ),
+            (
+                "(RayWorkerWrapper pid=5, ip=10.0.0.2) (Worker_TP1 pid=9) Traceback",
+                "Traceback",
+                Level::Unmarked,
+            ),
+            (
+                "vllm-1  | \u{1b}[1;36m(APIServer pid=1)\u{1b}[0;0m INFO 09-01 10:00:00 [a.py:1] hi",
+                "hi",
+                Level::Info,
+            ),
+            (
+                "[1;36m(APIServer pid=1)[0;0m INFO:     Shutting down",
+                "Shutting down",
+                Level::Info,
+            ),
+            (
+                "2026-05-05T12:36:59.123456789Z ERROR:    [Errno 98] error",
+                "[Errno 98] error",
+                Level::Error,
+            ),
+            (
+                "2026-05-05T12:36:59.1Z stderr F CRITICAL 05-05 12:36:59 [l.py:1] c",
+                "c",
+                Level::Error,
+            ),
             ("[2026-05-05 12:36:59,123] x", "x", Level::Unmarked),
-            ("[rank0]: torch.OutOfMemoryError: CUDA", "torch.OutOfMemoryError: CUDA", Level::Unmarked),
-            ("[rank0]:[W1124 03:16:28 ProcessGroupNCCL.cpp:1] Warning: x", "[W1124 03:16:28 ProcessGroupNCCL.cpp:1] Warning: x", Level::Warning),
-            ("Nov 24 03:16:56 gpu01 docker[123]: INFO 11-24 03:16:56 [a.py:1] x", "x", Level::Info),
-            ("[vllm]: (VllmWorkerProcess pid=89) ERROR 07-28 23:29:37 multiproc_worker_utils.py:226] e", "e", Level::Error),
-            ("/usr/lib/torch/cuda/__init__.py:129: UserWarning: CUDA initialization: x", "/usr/lib/torch/cuda/__init__.py:129: UserWarning: CUDA initialization: x", Level::Warning),
-            ("[W814 12:00:01.1 socket.cpp:464] x", "[W814 12:00:01.1 socket.cpp:464] x", Level::Warning),
-            ("abc:1:2 [0] NCCL INFO Bootstrap", "abc:1:2 [0] NCCL INFO Bootstrap", Level::Info),
-            ("Loading:   0%\rLoading: 100%\r", "Loading: 100%", Level::Unmarked),
-            ("{\"log\":\"ERROR 05-10 16:00:15 [a.py:1] e\\n\",\"stream\":\"stderr\",\"time\":\"t\"}", "e", Level::Error),
+            (
+                "[rank0]: torch.OutOfMemoryError: CUDA",
+                "torch.OutOfMemoryError: CUDA",
+                Level::Unmarked,
+            ),
+            (
+                "[rank0]:[W1124 03:16:28 ProcessGroupNCCL.cpp:1] Warning: x",
+                "[W1124 03:16:28 ProcessGroupNCCL.cpp:1] Warning: x",
+                Level::Warning,
+            ),
+            (
+                "Nov 24 03:16:56 gpu01 docker[123]: INFO 11-24 03:16:56 [a.py:1] x",
+                "x",
+                Level::Info,
+            ),
+            (
+                "[vllm]: (VllmWorkerProcess pid=89) ERROR 07-28 23:29:37 multiproc_worker_utils.py:226] e",
+                "e",
+                Level::Error,
+            ),
+            (
+                "/usr/lib/torch/cuda/__init__.py:129: UserWarning: CUDA initialization: x",
+                "/usr/lib/torch/cuda/__init__.py:129: UserWarning: CUDA initialization: x",
+                Level::Warning,
+            ),
+            (
+                "[W814 12:00:01.1 socket.cpp:464] x",
+                "[W814 12:00:01.1 socket.cpp:464] x",
+                Level::Warning,
+            ),
+            (
+                "abc:1:2 [0] NCCL INFO Bootstrap",
+                "abc:1:2 [0] NCCL INFO Bootstrap",
+                Level::Info,
+            ),
+            (
+                "Loading:   0%\rLoading: 100%\r",
+                "Loading: 100%",
+                Level::Unmarked,
+            ),
+            (
+                "{\"log\":\"ERROR 05-10 16:00:15 [a.py:1] e\\n\",\"stream\":\"stderr\",\"time\":\"t\"}",
+                "e",
+                Level::Error,
+            ),
             ("INFO 11-24 03:12:03 [api_utils.py:347] ", "", Level::Info),
             ("INFO 11-24 03:12:03 [api_utils.py:347]", "", Level::Info),
         ];
         for (raw, text, level) in cases {
-            assert_eq!(Line::of(raw), Line { text: text.to_owned(), level }, "{raw}");
+            assert_eq!(
+                Line::of(raw),
+                Line {
+                    text: text.to_owned(),
+                    level
+                },
+                "{raw}"
+            );
         }
     }
 
@@ -328,7 +446,8 @@ mod tests {
 
     #[test]
     fn a_shared_indentation_is_a_pasted_block() {
-        let lines = read("    ERROR 05-10 16:00:15 [a.py:1] x\n      File \"f\"\n\n    ValueError: y");
+        let lines =
+            read("    ERROR 05-10 16:00:15 [a.py:1] x\n      File \"f\"\n\n    ValueError: y");
         assert_eq!(lines[0].text, "x");
         assert!(lines[1].is_indented());
         assert_eq!(lines[3].text, "ValueError: y");

@@ -1,17 +1,19 @@
 //! From evidence (log, exit code, Docker's state, phase) to a named failure, by one pure
 //! function; and what each class means for the attempt, by one table.
 
-pub mod advice;
+mod advice;
 pub mod class;
 pub mod evidence;
-pub mod exception;
-pub mod extract;
+mod exception;
+mod extract;
 pub mod failure;
+mod finding;
 pub mod line;
-pub mod rule;
-pub mod rules;
-pub mod story;
-pub mod verdict;
+mod message;
+mod rule;
+mod rules;
+mod story;
+mod verdict;
 
 pub use class::{Blame, Consequence, FailureClass, Phase};
 pub use evidence::Evidence;

@@ -70,7 +70,14 @@ impl Rule {
     }
 
     pub const fn naming(tier: Tier, names: Names, fragments: &'static [&'static str]) -> Self {
-        Self { tier, names, fragments, unless: &[], about: &[], weight: Weight::Strong }
+        Self {
+            tier,
+            names,
+            fragments,
+            unless: &[],
+            about: &[],
+            weight: Weight::Strong,
+        }
     }
 
     pub const fn unless(mut self, unless: &'static [&'static str]) -> Self {
@@ -93,10 +100,14 @@ impl Rule {
         let mut rest = text;
         for fragment in self.fragments {
             if let Some(start) = fragment.strip_prefix('^') {
-                let Some(after) = rest.strip_prefix(start) else { return false };
+                let Some(after) = rest.strip_prefix(start) else {
+                    return false;
+                };
                 rest = after;
             } else {
-                let Some(at) = rest.find(fragment) else { return false };
+                let Some(at) = rest.find(fragment) else {
+                    return false;
+                };
                 rest = &rest[at + fragment.len()..];
             }
         }

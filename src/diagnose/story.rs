@@ -37,9 +37,13 @@ impl<'a> Story<'a> {
             announced: first(announces_death),
             stopping: first(is_stopping),
             loaded: lines.iter().rposition(|line| {
-                ["Loading weights took", "Model loading took", "Loading model weights took"]
-                    .iter()
-                    .any(|words| line.text.starts_with(words))
+                [
+                    "Loading weights took",
+                    "Model loading took",
+                    "Loading model weights took",
+                ]
+                .iter()
+                .any(|words| line.text.starts_with(words))
             }),
         }
     }
@@ -47,19 +51,23 @@ impl<'a> Story<'a> {
     /// A container that restarts writes several starts into one log; the last one counts.
     pub fn last_start(lines: &'a [Line]) -> &'a [Line] {
         // Each kind of mark stands once in a start, so that its second one opens another.
-        ["non-default args: ", "vLLM API server version ", "Initializing an LLM engine"]
-            .iter()
-            .find_map(|mark| {
-                let mut marks = lines
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, line)| line.level == Level::Info && line.text.starts_with(mark))
-                    .map(|(at, _)| at);
-                let first = marks.next()?;
-                let last = marks.last()?;
-                (last > first).then(|| &lines[last..])
-            })
-            .unwrap_or(lines)
+        [
+            "non-default args: ",
+            "vLLM API server version ",
+            "Initializing an LLM engine",
+        ]
+        .iter()
+        .find_map(|mark| {
+            let mut marks = lines
+                .iter()
+                .enumerate()
+                .filter(|(_, line)| line.level == Level::Info && line.text.starts_with(mark))
+                .map(|(at, _)| at);
+            let first = marks.next()?;
+            let last = marks.next_back()?;
+            (last > first).then(|| &lines[last..])
+        })
+        .unwrap_or(lines)
     }
 
     /// How far the engine had come at a line.
@@ -112,9 +120,15 @@ impl<'a> Story<'a> {
             "Task finished unexpectedly",
         ];
         let holds = |words: &[&str]| {
-            self.lines.iter().any(|line| words.iter().any(|word| line.text.contains(word)))
+            self.lines
+                .iter()
+                .any(|line| words.iter().any(|word| line.text.contains(word)))
         };
-        if !holds(&STARTING) && holds(&SERVING) { Phase::Serving } else { Phase::Starting }
+        if !holds(&STARTING) && holds(&SERVING) {
+            Phase::Serving
+        } else {
+            Phase::Starting
+        }
     }
 
     /// Are there lines that only a serving engine writes?
@@ -149,7 +163,9 @@ impl<'a> Story<'a> {
 
     /// Does the log hold usage text that argparse prints before it exits with 2?
     pub fn says_usage(&self) -> bool {
-        self.lines.iter().any(|line| line.text.starts_with("usage: "))
+        self.lines
+            .iter()
+            .any(|line| line.text.starts_with("usage: "))
     }
 }
 
@@ -194,9 +210,11 @@ fn child_signal(text: &str) -> Option<u32> {
     let tail = if let Some((_, tail)) = text.split_once("Failed core proc(s): {") {
         tail.split_once(": -")?.1
     } else {
-        let about_child = text.contains("orker") || text.contains("ngine") || text.contains("exitcode");
-        let (_, tail) =
-            text.split_once("exit code: -").or_else(|| text.split_once("exitcode: -"))?;
+        let about_child =
+            text.contains("orker") || text.contains("ngine") || text.contains("exitcode");
+        let (_, tail) = text
+            .split_once("exit code: -")
+            .or_else(|| text.split_once("exitcode: -"))?;
         about_child.then_some(tail)?
     };
     let digits = tail.bytes().take_while(u8::is_ascii_digit).count();
@@ -211,12 +229,24 @@ mod tests {
     #[test]
     fn signals_of_children_are_read_in_every_form() {
         let cases = [
-            ("Worker proc VllmWorker-0 died unexpectedly (exit code: -9), shutting down", Some(9)),
-            ("Worker VllmWorkerProcess pid 12 died, exit code: -15", Some(15)),
-            ("RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore_0': -11}", Some(11)),
+            (
+                "Worker proc VllmWorker-0 died unexpectedly (exit code: -9), shutting down",
+                Some(9),
+            ),
+            (
+                "Worker VllmWorkerProcess pid 12 died, exit code: -15",
+                Some(15),
+            ),
+            (
+                "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore_0': -11}",
+                Some(11),
+            ),
             ("Failed core proc(s): {'EngineCore': 1}", None),
             ("Failed core proc(s): {}", None),
-            ("Worker proc VllmWorker-0 died unexpectedly (exit code: None), shutting", None),
+            (
+                "Worker proc VllmWorker-0 died unexpectedly (exit code: None), shutting",
+                None,
+            ),
             ("exit code: -", None),
         ];
         for (text, signal) in cases {

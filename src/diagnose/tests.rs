@@ -57,11 +57,17 @@ fn complaint(case: &Case, failure: &Failure) -> Option<String> {
         && failure.phase == case.phase
         && holds(&failure.cause, &case.cause)
         && holds(&failure.suggestion, &case.suggestion)
-        && case.consequence.is_none_or(|wanted| wanted == failure.consequence);
+        && case
+            .consequence
+            .is_none_or(|wanted| wanted == failure.consequence);
     (!right).then(|| {
         format!(
             "{}: {} {} {:?} cause {:?} suggestion {:?}\n   wanted {case:?}",
-            case.log, failure.class, failure.phase, failure.consequence, failure.cause,
+            case.log,
+            failure.class,
+            failure.phase,
+            failure.consequence,
+            failure.cause,
             failure.suggestion
         )
     })
@@ -78,7 +84,12 @@ fn every_log_is_called_by_its_name() {
             complaint(case, &run(case, &log))
         })
         .collect();
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -88,8 +99,15 @@ fn every_log_has_a_case_and_every_class_with_a_text_has_logs() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|ending| ending == "log") {
-                let name = path.strip_prefix(logs()).unwrap().to_string_lossy().into_owned();
-                assert!(cases.iter().any(|case| case.log == name), "{name} has no case");
+                let name = path
+                    .strip_prefix(logs())
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned();
+                assert!(
+                    cases.iter().any(|case| case.log == name),
+                    "{name} has no case"
+                );
             }
         }
     }
@@ -99,8 +117,14 @@ fn every_log_has_a_case_and_every_class_with_a_text_has_logs() {
         FailureClass::NotAsConfigured,
         FailureClass::Runtime,
     ];
-    for class in FailureClass::ALL.iter().filter(|class| !without_text.contains(class)) {
-        assert!(cases.iter().any(|case| case.class == *class), "no log for {class}");
+    for class in FailureClass::ALL
+        .iter()
+        .filter(|class| !without_text.contains(class))
+    {
+        assert!(
+            cases.iter().any(|case| case.class == *class),
+            "no log for {class}"
+        );
     }
 }
 
@@ -131,7 +155,9 @@ fn the_tail_alone_is_enough_where_it_holds_the_cause() {
         let cause = whole.cause.unwrap();
         let first_words: String = cause.chars().take(60).collect();
         let lines: Vec<&str> = log.lines().collect();
-        let Some(at) = lines.iter().position(|line| line.contains(&first_words)) else { continue };
+        let Some(at) = lines.iter().position(|line| line.contains(&first_words)) else {
+            continue;
+        };
         let tail = lines[at.saturating_sub(3)..].join("\n");
         let found = run(case, &tail);
         // Only the phase can need what came before.
@@ -168,9 +194,18 @@ fn the_runtime_is_understood() {
             FailureClass::PortInUse,
         ),
         ("No such image: vllm/vllm-openai:v9", FailureClass::Runtime),
-        ("pull access denied for nobody/nothing, repository does not exist", FailureClass::Runtime),
-        ("OCI runtime create failed: nvidia-container-cli: initialization error: nvml error", FailureClass::GpuUnavailable),
-        ("write /var/lib/docker/x: no space left on device", FailureClass::Runtime),
+        (
+            "pull access denied for nobody/nothing, repository does not exist",
+            FailureClass::Runtime,
+        ),
+        (
+            "OCI runtime create failed: nvidia-container-cli: initialization error: nvml error",
+            FailureClass::GpuUnavailable,
+        ),
+        (
+            "write /var/lib/docker/x: no space left on device",
+            FailureClass::Runtime,
+        ),
         ("something new", FailureClass::Runtime),
     ];
     for (words, class) in cases {
@@ -184,7 +219,10 @@ fn the_runtime_is_understood() {
 
 #[test]
 fn a_log_speaks_louder_than_an_unknown_word_of_the_runtime() {
-    let failure = of_runtime("exit status 1", "torch.OutOfMemoryError: CUDA out of memory. Tried");
+    let failure = of_runtime(
+        "exit status 1",
+        "torch.OutOfMemoryError: CUDA out of memory. Tried",
+    );
     assert_eq!(failure.class, FailureClass::GpuOomStartup);
     let failure = of_runtime("exit status 1", "INFO 01-01 00:00:00 [a.py:1] hello");
     assert_eq!(failure.class, FailureClass::Runtime);
@@ -212,16 +250,42 @@ fn the_observer_knows_the_phase_better() {
 
 fn any_line() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
-        "ERROR 05-10 16:00:15 [core.py:390] ", "INFO:     ", "(EngineCore pid=", "\u{1b}[", "[36m",
-        "CUDA out of memory", "Worker failed with error '", "', please check", "exit code: -",
-        "Failed core proc(s): {'a': -", "1 validation error for X", "  Value error, ", " [type=",
-        "Available memory on node 0 (", "requested memory for kv (", "KeyError", "Traceback",
-        "Application startup complete.", "Shutting down", "\"POST / HTTP/1.1\" 200", "{\"log\":",
-        "Free memory on device (1/0 GiB) is less than desired GPU memory utilization", "2026-05-05T12:00:00",
-        "No space left on device", "\r", "|", "\u{2603}", "File \"", "usage: ", "estimated maximum model length is 9",
+        "ERROR 05-10 16:00:15 [core.py:390] ",
+        "INFO:     ",
+        "(EngineCore pid=",
+        "\u{1b}[",
+        "[36m",
+        "CUDA out of memory",
+        "Worker failed with error '",
+        "', please check",
+        "exit code: -",
+        "Failed core proc(s): {'a': -",
+        "1 validation error for X",
+        "  Value error, ",
+        " [type=",
+        "Available memory on node 0 (",
+        "requested memory for kv (",
+        "KeyError",
+        "Traceback",
+        "Application startup complete.",
+        "Shutting down",
+        "\"POST / HTTP/1.1\" 200",
+        "{\"log\":",
+        "Free memory on device (1/0 GiB) is less than desired GPU memory utilization",
+        "2026-05-05T12:00:00",
+        "No space left on device",
+        "\r",
+        "|",
+        "\u{2603}",
+        "File \"",
+        "usage: ",
+        "estimated maximum model length is 9",
     ]);
-    prop::collection::vec(prop_oneof![words.prop_map(str::to_owned), any::<String>()], 0..5)
-        .prop_map(|parts| parts.concat())
+    prop::collection::vec(
+        prop_oneof![words.prop_map(str::to_owned), any::<String>()],
+        0..5,
+    )
+    .prop_map(|parts| parts.concat())
 }
 
 proptest! {

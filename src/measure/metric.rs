@@ -108,8 +108,15 @@ pub enum Stat {
 }
 
 impl Stat {
-    pub const ALL: [Self; 7] =
-        [Self::Mean, Self::Sd, Self::Min, Self::P50, Self::P95, Self::P99, Self::Max];
+    pub const ALL: [Self; 7] = [
+        Self::Mean,
+        Self::Sd,
+        Self::Min,
+        Self::P50,
+        Self::P95,
+        Self::P99,
+        Self::Max,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -128,7 +135,10 @@ impl FromStr for Stat {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|stat| stat.name() == text).ok_or(())
+        Self::ALL
+            .into_iter()
+            .find(|stat| stat.name() == text)
+            .ok_or(())
     }
 }
 
@@ -152,7 +162,11 @@ impl fmt::Display for MetricRef {
     }
 }
 
-const fn milliseconds(name: &'static str, availability: Availability, meaning: &'static str) -> MetricDef {
+const fn milliseconds(
+    name: &'static str,
+    availability: Availability,
+    meaning: &'static str,
+) -> MetricDef {
     MetricDef {
         name,
         unit: Unit::Milliseconds,

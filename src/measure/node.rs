@@ -22,9 +22,13 @@ pub enum MetricValue {
 pub enum NodeStatus {
     Completed,
     /// It gives no metrics that could be ranked.
-    Failed { because: String },
+    Failed {
+        because: String,
+    },
     /// It did not run.
-    Skipped { because: String },
+    Skipped {
+        because: String,
+    },
 }
 
 /// One node of one attempt, without its requests (those are stored apart).

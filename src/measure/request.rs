@@ -72,10 +72,17 @@ pub enum RequestRole {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "proof", rename_all = "kebab-case")]
 pub enum CacheProof {
-    Hit { cached: u64, eligible: u64 },
-    Miss { cached: u64 },
+    Hit {
+        cached: u64,
+        eligible: u64,
+    },
+    Miss {
+        cached: u64,
+    },
     /// Neither: the sample is kept out of hits and misses.
-    Unproved { because: String },
+    Unproved {
+        because: String,
+    },
 }
 
 /// One request as it is stored.
@@ -101,12 +108,16 @@ impl Request {
         if self.failure.is_some() {
             return None;
         }
-        self.instants.first_token.map(|first| nanos_to_ms(first.saturating_sub(self.instants.due)))
+        self.instants
+            .first_token
+            .map(|first| nanos_to_ms(first.saturating_sub(self.instants.due)))
     }
 
     /// Due to last byte, in milliseconds; `None` for a failed request.
     pub fn e2e_ms(&self) -> Option<f64> {
-        self.failure.is_none().then(|| nanos_to_ms(self.instants.end.saturating_sub(self.instants.due)))
+        self.failure
+            .is_none()
+            .then(|| nanos_to_ms(self.instants.end.saturating_sub(self.instants.due)))
     }
 
     /// (output tokens - 1) / (last token - first token), per second; `None` for a failed
@@ -116,7 +127,10 @@ impl Request {
             return None;
         }
         let output = self.usage?.output;
-        let span = self.instants.last_token?.checked_sub(self.instants.first_token?)?;
+        let span = self
+            .instants
+            .last_token?
+            .checked_sub(self.instants.first_token?)?;
         (output >= 2 && span > 0).then(|| (output - 1) as f64 / (span as f64 / 1e9))
     }
 }

@@ -67,7 +67,10 @@ mod tests {
     #[test]
     fn percentiles_interpolate_between_order_statistics() {
         let summary = Summary::of(&[4.0, 1.0, 3.0, 2.0]).unwrap();
-        assert_eq!((summary.n, summary.min, summary.p50, summary.max), (4, 1.0, 2.5, 4.0));
+        assert_eq!(
+            (summary.n, summary.min, summary.p50, summary.max),
+            (4, 1.0, 2.5, 4.0)
+        );
         assert!((summary.p95 - 3.85).abs() < 1e-12);
         assert!((summary.sd.unwrap() - (5.0_f64 / 3.0).sqrt()).abs() < 1e-12);
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::decide::number;
 use crate::manifest::RunEnding;
 use crate::report::table::{self, Causes, Kind, Table, start_names};
-use crate::report::text::{Prose, code, fenced, inline, table_cell};
+use crate::report::text::{Prose, code, fenced, inline, markdown, table_cell};
 use crate::report::view::{
     DeathView, FlagView, Method, Remark, StartName, UseCaseView, View, WorkloadView,
 };
@@ -443,7 +443,7 @@ fn remarks(remarks: &[Remark]) -> Vec<String> {
         .map(|remark| {
             format!(
                 "{}: {}",
-                names_markdown(&remark.starts),
+                markdown(&start_names(&remark.starts, NAMES)),
                 quoted(&remark.text)
             )
         })

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::attest::{self, Attested};
+use crate::attest;
 use crate::diagnose::{Consequence, Evidence, Failure, Phase, diagnose};
 use crate::event::{AttemptPhase, EventKind};
 use crate::matrix::cell::Cell;
@@ -15,7 +15,8 @@ use crate::outcome::{EndState, Measured, Outcome};
 use crate::runner::cancel::Cancel;
 use crate::runner::nodes::{NodeWatcher, NodesEnding, NodesRun, run_nodes};
 use crate::runner::ports::{
-    Engine, Journal, Launch, Load, LoadError, ReadyServer, Runtime, RuntimeError, StopMode, StoreError, Target,
+    Engine, Journal, Launch, Load, LoadError, ReadyServer, Runtime, RuntimeError, StopMode,
+    StoreError, Target,
 };
 use crate::runner::ready::{Readiness, ready};
 use crate::runner::recorder::Recorder;
@@ -54,9 +55,16 @@ pub enum AttemptError {
 
 /// What happened between start and stop.
 enum Story {
-    Measured { ready_after_ms: f64, nodes: NodesRun, facts: Facts },
+    Measured {
+        ready_after_ms: f64,
+        nodes: NodesRun,
+        facts: Facts,
+    },
     /// The engine ended by itself; the log and the end state say why.
-    Exited { phase: Phase, node: Option<String> },
+    Exited {
+        phase: Phase,
+        node: Option<String>,
+    },
     /// It lives and is of no use.
     Verdict(Failure),
     Cancelled,
@@ -89,7 +97,9 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         noted?;
         let story = match story {
             Ok(story) => story,
-            Err(AttemptError::Runtime(RuntimeError::Unreachable { what, .. })) => return Ok(Ended::lost(&what)),
+            Err(AttemptError::Runtime(RuntimeError::Unreachable { what, .. })) => {
+                return Ok(Ended::lost(&what));
+            }
             Err(error) => return Err(error),
         };
         match end {
@@ -109,7 +119,12 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         let timeout = self.experiment.profile.engine.ready_timeout;
         let server = match ready(engine, self.load, target, timeout, self.cancel).await? {
             Readiness::Ready(server) => server,
-            Readiness::Exited => return Ok(Story::Exited { phase: Phase::Starting, node: None }),
+            Readiness::Exited => {
+                return Ok(Story::Exited {
+                    phase: Phase::Starting,
+                    node: None,
+                });
+            }
             Readiness::Cancelled => return Ok(Story::Cancelled),
             Readiness::Deadline { because, healthy } => {
                 let failure = if healthy {
@@ -128,9 +143,15 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         };
         let log = engine.log();
         let attestation = attest::attest(self.cell.varied(), &log, &observed.metrics_text);
-        let contradictions: Vec<String> = attestation.iter().filter_map(contradiction).collect();
+        let contradictions: Vec<String> = attestation
+            .iter()
+            .filter_map(attest::Attestation::contradiction)
+            .collect();
         if !contradictions.is_empty() {
-            return Ok(Story::Verdict(Failure::not_as_configured(&contradictions, &log)));
+            return Ok(Story::Verdict(Failure::not_as_configured(
+                &contradictions,
+                &log,
+            )));
         }
         let mut facts = observed.facts;
         facts.warnings = attest::warnings(&log);
@@ -140,7 +161,10 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             Err(error) => return self.unless_exited(engine, None, &error).await,
         };
         self.phase(AttemptPhase::Measuring)?;
-        let mut watcher = Watcher { recorder: self.recorder, attempt: &self.launch.attempt };
+        let mut watcher = Watcher {
+            recorder: self.recorder,
+            attempt: &self.launch.attempt,
+        };
         let nodes = run_nodes(
             engine,
             self.load,
@@ -152,21 +176,32 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             &mut watcher,
         )
         .await?;
-        self.recorder.journal().keep_requests(&self.launch.attempt, &nodes.requests)?;
+        self.recorder
+            .journal()
+            .keep_requests(&self.launch.attempt, &nodes.requests)?;
         match &nodes.ending {
             NodesEnding::Finished => {
                 if let Ok(observed) = self.load.facts(&server).await {
-                    self.recorder.journal().keep_metrics(&self.launch.attempt, &observed.metrics_text)?;
+                    self.recorder
+                        .journal()
+                        .keep_metrics(&self.launch.attempt, &observed.metrics_text)?;
                 }
-                Ok(Story::Measured { ready_after_ms, nodes, facts: Facts { attestation, engine: facts } })
+                Ok(Story::Measured {
+                    ready_after_ms,
+                    nodes,
+                    facts: Facts {
+                        attestation,
+                        engine: facts,
+                    },
+                })
             }
-            NodesEnding::EngineExited { node } => {
-                Ok(Story::Exited { phase: Phase::Serving, node: Some(node.clone()) })
-            }
+            NodesEnding::EngineExited { node } => Ok(Story::Exited {
+                phase: Phase::Serving,
+                node: Some(node.clone()),
+            }),
             NodesEnding::Unresponsive { node, because } => {
-                let mut failure = Failure::unresponsive(Phase::Serving, because, &engine.log());
-                failure.node = Some(node.clone());
-                Ok(Story::Verdict(failure))
+                let failure = Failure::unresponsive(Phase::Serving, because, &engine.log());
+                Ok(Story::Verdict(failure.during(node)))
             }
             NodesEnding::Cancelled => Ok(Story::Cancelled),
         }
@@ -174,11 +209,18 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
 
     /// The prompts of the run: read back, or cut now by this first ready engine and stored
     /// before anything is measured with them.
-    async fn prompts(&mut self, server: &ReadyServer) -> Result<Result<PromptBook, LoadError>, AttemptError> {
+    async fn prompts(
+        &mut self,
+        server: &ReadyServer,
+    ) -> Result<Result<PromptBook, LoadError>, AttemptError> {
         if let Some(book) = self.recorder.journal().prompts()? {
             return Ok(Ok(book));
         }
-        let book = match self.load.compose(server, &self.experiment.workloads, self.experiment.run.seed).await {
+        let book = match self
+            .load
+            .compose(server, &self.experiment.workloads, self.experiment.run.seed)
+            .await
+        {
             Ok(book) => book,
             Err(error) => return Ok(Err(error)),
         };
@@ -230,9 +272,19 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         let outcome = match story {
             Story::Cancelled => Outcome::Cancelled,
             Story::Verdict(failure) => of_failure(with_end(failure, &end)),
-            Story::Exited { phase, node } => of_failure(self.diagnosed(&end, log, phase, node, None)),
-            Story::Measured { ready_after_ms, nodes, facts } => {
-                if nodes.reports.iter().any(|report| report.status == NodeStatus::Completed) {
+            Story::Exited { phase, node } => {
+                of_failure(self.diagnosed(&end, log, phase, node, None))
+            }
+            Story::Measured {
+                ready_after_ms,
+                nodes,
+                facts,
+            } => {
+                if nodes
+                    .reports
+                    .iter()
+                    .any(|report| report.status == NodeStatus::Completed)
+                {
                     Outcome::Measured(Measured {
                         ready_after_ms,
                         nodes: nodes.reports,
@@ -240,16 +292,27 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
                         engine: facts.engine,
                     })
                 } else {
-                    of_failure(with_end(Failure::nothing_measured(&reasons(&nodes.reports), log), &end))
+                    of_failure(with_end(
+                        Failure::nothing_measured(&reasons(&nodes.reports), log),
+                        &end,
+                    ))
                 }
             }
         };
-        Ended { outcome, end: Some(end), runtime_lost: false }
+        Ended {
+            outcome,
+            end: Some(end),
+            runtime_lost: false,
+        }
     }
 
     fn refused(&self, words: &str) -> Ended {
         let failure = self.diagnosed(&EndState::default(), "", Phase::Starting, None, Some(words));
-        Ended { outcome: of_failure(failure), end: None, runtime_lost: false }
+        Ended {
+            outcome: of_failure(failure),
+            end: None,
+            runtime_lost: false,
+        }
     }
 
     fn diagnosed(
@@ -275,23 +338,18 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
 
     fn phase(&mut self, phase: AttemptPhase) -> Result<(), StoreError> {
         let attempt = self.launch.attempt.clone();
-        self.recorder.record(EventKind::AttemptPhase { attempt, phase })
+        self.recorder
+            .record(EventKind::AttemptPhase { attempt, phase })
     }
 }
 
 impl Ended {
     fn lost(what: &str) -> Self {
-        Self { outcome: Outcome::Failed(Failure::runtime(Phase::Starting, what, "")), end: None, runtime_lost: true }
-    }
-}
-
-/// One sentence for a flag that did not take.
-fn contradiction(attestation: &attest::Attestation) -> Option<String> {
-    match &attestation.attested {
-        Attested::Contradicted { found, by } => {
-            Some(format!("{} was to be {} and is {found} ({by})", attestation.flag, attestation.asked))
+        Self {
+            outcome: Outcome::Failed(Failure::runtime(Phase::Starting, what, "")),
+            end: None,
+            runtime_lost: true,
         }
-        Attested::Confirmed { .. } | Attested::Accepted { .. } | Attested::Unattested => None,
     }
 }
 
@@ -330,13 +388,18 @@ impl<J: Journal> NodeWatcher for Watcher<'_, J> {
     type Error = AttemptError;
 
     fn started(&mut self, node: &str) -> Result<(), AttemptError> {
-        let kind = EventKind::NodeStarted { attempt: self.attempt.clone(), node: node.to_owned() };
+        let kind = EventKind::NodeStarted {
+            attempt: self.attempt.clone(),
+            node: node.to_owned(),
+        };
         Ok(self.recorder.record(kind)?)
     }
 
     fn finished(&mut self, report: &NodeReport) -> Result<(), AttemptError> {
-        let kind = EventKind::NodeFinished { attempt: self.attempt.clone(), report: report.clone() };
+        let kind = EventKind::NodeFinished {
+            attempt: self.attempt.clone(),
+            report: report.clone(),
+        };
         Ok(self.recorder.record(kind)?)
     }
 }
-

@@ -54,7 +54,10 @@ pub enum RunError {
     RuntimeLost { runtime: String },
     /// Two attempts in a row ended in the same class of the machine or the profile.
     #[error("two attempts in a row ended the same way, and no cell is to blame: {explanation}")]
-    Fuse { class: FailureClass, explanation: String },
+    Fuse {
+        class: FailureClass,
+        explanation: String,
+    },
     #[error(
         "GPU memory did not come back within {} s after {attempt} was stopped: {held}",
         MEMORY_RETURNS_WITHIN.as_secs()
@@ -88,16 +91,33 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         let (ending, error) = match result {
             Ok(None) => (RunEnding::Complete { at }, None),
             Ok(Some(because)) => (RunEnding::Stopped { at, because }, None),
-            Err(error) => (RunEnding::Stopped { at, because: sentence(&error) }, Some(error)),
+            Err(error) => (
+                RunEnding::Stopped {
+                    at,
+                    because: sentence(&error),
+                },
+                Some(error),
+            ),
         };
-        let recorded = self.recorder.record(EventKind::RunEnded { ending: ending.clone() });
+        let recorded = self.recorder.record(EventKind::RunEnded {
+            ending: ending.clone(),
+        });
         let error = error.or(recorded.err().map(RunError::Store));
-        Finished { settled: self.settled, ending, error }
+        Finished {
+            settled: self.settled,
+            ending,
+            error,
+        }
     }
 
     /// `Ok(None)`: nothing is left. `Ok(Some(reason))`: somebody wanted it to stop here.
     async fn carry_out(&mut self) -> Result<Option<String>, RunError> {
-        let deadline = self.manifest.experiment.run.deadline.map(|within| Instant::now() + within);
+        let deadline = self
+            .manifest
+            .experiment
+            .run
+            .deadline
+            .map(|within| Instant::now() + within);
         self.recorder.record(EventKind::RunStarted {
             run: self.manifest.run.clone(),
             experiment: self.manifest.experiment.name.clone(),
@@ -135,7 +155,10 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             .iter()
             .find(|cell| cell.id == planned.cell)
             .expect("a plan is made of the cells of its manifest");
-        let attempt = AttemptId { cell: cell.id.clone(), number: self.next_number(&cell.id) };
+        let attempt = AttemptId {
+            cell: cell.id.clone(),
+            number: self.next_number(&cell.id),
+        };
         let before = self.gpu.memory_used();
         let started_at = self.recorder.now();
         let started = Instant::now();
@@ -158,7 +181,11 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         }
         .run()
         .await?;
-        let Ended { outcome, end, runtime_lost } = ended;
+        let Ended {
+            outcome,
+            end,
+            runtime_lost,
+        } = ended;
         let cancelled = outcome == Outcome::Cancelled;
         let settled = Settled {
             attempt: attempt.clone(),
@@ -169,12 +196,17 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             outcome,
             end,
         };
-        self.recorder.record(EventKind::AttemptSettled { settled: Box::new(settled.clone()) })?;
+        self.recorder.record(EventKind::AttemptSettled {
+            settled: Box::new(settled.clone()),
+        })?;
         self.settled.push(settled);
         if !runtime_lost && !cancelled {
             self.await_memory(&attempt, before).await?;
         }
-        Ok(AfterAttempt { cancelled, runtime_lost })
+        Ok(AfterAttempt {
+            cancelled,
+            runtime_lost,
+        })
     }
 
     fn launch(&mut self, cell: &Cell, attempt: &AttemptId) -> Result<Launch, StoreError> {
@@ -183,16 +215,30 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             attempt: attempt.clone(),
             cell_name: cell.name.clone(),
             args: arguments(cell),
-            env: cell.env.iter().map(|(name, setting)| (name.clone(), setting.value.to_string())).collect(),
-            memory: cell.memory.or(self.manifest.experiment.profile.engine.memory),
+            env: cell
+                .env
+                .iter()
+                .map(|(name, setting)| (name.clone(), setting.value.to_string()))
+                .collect(),
+            memory: cell
+                .memory
+                .or(self.manifest.experiment.profile.engine.memory),
             api_key: (self.new_key)(),
             log_path: self.recorder.journal().log_path(attempt)?,
         })
     }
 
     fn next_number(&self, cell: &CellId) -> AttemptNo {
-        let used = self.settled.iter().filter(|settled| settled.attempt.cell == *cell);
-        AttemptNo(used.map(|settled| settled.attempt.number.0).max().unwrap_or(0) + 1)
+        let used = self
+            .settled
+            .iter()
+            .filter(|settled| settled.attempt.cell == *cell);
+        AttemptNo(
+            used.map(|settled| settled.attempt.number.0)
+                .max()
+                .unwrap_or(0)
+                + 1,
+        )
     }
 
     async fn sweep(&mut self) -> Result<(), RunError> {
@@ -206,7 +252,9 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
     /// Waits until the runtime answers again, and removes what its absence left behind.
     async fn await_runtime(&mut self) -> Result<(), RunError> {
         let runtime = self.manifest.runtime.runtime.clone();
-        self.recorder.record(EventKind::Waiting { what: format!("{runtime} does not answer; waiting for it") })?;
+        self.recorder.record(EventKind::Waiting {
+            what: format!("{runtime} does not answer; waiting for it"),
+        })?;
         let deadline = Instant::now() + RUNTIME_RETURNS_WITHIN;
         while !self.runtime.reachable().await {
             if self.cancel.is_asked() {
@@ -220,28 +268,41 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
                 () = tokio::time::sleep(Duration::from_secs(2)) => {}
             }
         }
-        self.recorder.record(EventKind::Notice { text: format!("{runtime} answers again") })?;
+        self.recorder.record(EventKind::Notice {
+            text: format!("{runtime} answers again"),
+        })?;
         self.sweep().await
     }
 
     /// The next engine must not start into memory that the last one still holds.
-    async fn await_memory(&mut self, attempt: &AttemptId, before: Option<Vec<u64>>) -> Result<(), RunError> {
+    async fn await_memory(
+        &mut self,
+        attempt: &AttemptId,
+        before: Option<Vec<u64>>,
+    ) -> Result<(), RunError> {
         let Some(before) = before else { return Ok(()) };
         let deadline = Instant::now() + MEMORY_RETURNS_WITHIN;
         loop {
-            let Some(now) = self.gpu.memory_used() else { return Ok(()) };
+            let Some(now) = self.gpu.memory_used() else {
+                return Ok(());
+            };
             let held: Vec<String> = before
                 .iter()
                 .zip(&now)
                 .enumerate()
                 .filter(|(_, (before, now))| **now > **before + MEMORY_SLACK)
-                .map(|(gpu, (before, now))| format!("GPU {gpu} still holds {} MiB more", (now - before) >> 20))
+                .map(|(gpu, (before, now))| {
+                    format!("GPU {gpu} still holds {} MiB more", (now - before) >> 20)
+                })
                 .collect();
             if held.is_empty() {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(RunError::GpuMemoryHeld { attempt: attempt.clone(), held: held.join(", ") });
+                return Err(RunError::GpuMemoryHeld {
+                    attempt: attempt.clone(),
+                    held: held.join(", "),
+                });
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
@@ -249,14 +310,19 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
 
     /// Stops a night of identical starts.
     fn check_fuse(&self) -> Result<(), RunError> {
-        let [.., earlier, later] = self.settled.as_slice() else { return Ok(()) };
+        let [.., earlier, later] = self.settled.as_slice() else {
+            return Ok(());
+        };
         match (&earlier.outcome, &later.outcome) {
             (Outcome::Failed(first), Outcome::Failed(second))
                 if second.consequence == Consequence::Machine
                     && first.consequence == Consequence::Machine
                     && first.class == second.class =>
             {
-                Err(RunError::Fuse { class: second.class, explanation: second.explanation.clone() })
+                Err(RunError::Fuse {
+                    class: second.class,
+                    explanation: second.explanation.clone(),
+                })
             }
             _ => Ok(()),
         }

@@ -32,9 +32,14 @@ pub enum NodesEnding {
     /// Every node ran, failed or was skipped, and the engine still serves.
     Finished,
     /// The engine exited while the node ran.
-    EngineExited { node: String },
+    EngineExited {
+        node: String,
+    },
     /// The engine lives and no longer answers.
-    Unresponsive { node: String, because: String },
+    Unresponsive {
+        node: String,
+        because: String,
+    },
     Cancelled,
 }
 
@@ -65,7 +70,11 @@ where
     W: NodeWatcher<Error = Err>,
     Err: From<RuntimeError>,
 {
-    let mut run = NodesRun { reports: Vec::new(), requests: Vec::new(), ending: NodesEnding::Finished };
+    let mut run = NodesRun {
+        reports: Vec::new(),
+        requests: Vec::new(),
+        ending: NodesEnding::Finished,
+    };
     let mut closed: BTreeMap<&str, String> = BTreeMap::new();
     for workload in in_order(experiment, order) {
         if let Some(because) = blocked_by(workload, &closed) {
@@ -80,12 +89,17 @@ where
             NodeEnd::Ended(record) => record,
             NodeEnd::EngineExited(record) => {
                 run.take(record, watcher)?;
-                run.ending = NodesEnding::EngineExited { node: workload.name.clone() };
+                run.ending = NodesEnding::EngineExited {
+                    node: workload.name.clone(),
+                };
                 return Ok(run);
             }
             NodeEnd::Unresponsive(record, because) => {
                 run.take(record, watcher)?;
-                run.ending = NodesEnding::Unresponsive { node: workload.name.clone(), because };
+                run.ending = NodesEnding::Unresponsive {
+                    node: workload.name.clone(),
+                    because,
+                };
                 return Ok(run);
             }
             NodeEnd::Cancelled => {
@@ -102,7 +116,11 @@ where
 }
 
 impl NodesRun {
-    fn take<W: NodeWatcher>(&mut self, record: Option<NodeRecord>, watcher: &mut W) -> Result<(), W::Error> {
+    fn take<W: NodeWatcher>(
+        &mut self,
+        record: Option<NodeRecord>,
+        watcher: &mut W,
+    ) -> Result<(), W::Error> {
         let Some(record) = record else { return Ok(()) };
         watcher.finished(&record.report)?;
         self.reports.push(record.report);
@@ -155,13 +173,23 @@ async fn one_node<E: Engine, L: Load>(
     }
 }
 
-fn in_order<'a>(experiment: &'a Experiment, order: &'a [String]) -> impl Iterator<Item = &'a Workload> {
-    order.iter().filter_map(|name| experiment.workloads.iter().find(|workload| workload.name == *name))
+fn in_order<'a>(
+    experiment: &'a Experiment,
+    order: &'a [String],
+) -> impl Iterator<Item = &'a Workload> {
+    order.iter().filter_map(|name| {
+        experiment
+            .workloads
+            .iter()
+            .find(|workload| workload.name == *name)
+    })
 }
 
 fn blocked_by(workload: &Workload, closed: &BTreeMap<&str, String>) -> Option<String> {
     workload.after.iter().find_map(|predecessor| {
-        closed.get(predecessor.node.as_str()).map(|_| format!("`{}` before it did not pass", predecessor.node))
+        closed
+            .get(predecessor.node.as_str())
+            .map(|_| format!("`{}` before it did not pass", predecessor.node))
     })
 }
 
@@ -187,6 +215,10 @@ fn closes(experiment: &Experiment, report: &NodeReport) -> Option<String> {
         .gates
         .iter()
         .filter(|gate| gate.on_miss == OnMiss::SkipDescendants && gate.metric.node == report.node)
-        .find(|gate| !report.value(&gate.metric).is_some_and(|value| gate.comparison.holds(value, gate.bound)))
+        .find(|gate| {
+            !report
+                .value(&gate.metric)
+                .is_some_and(|value| gate.comparison.holds(value, gate.bound))
+        })
         .map(|gate| format!("gate `{}` was missed", gate.text))
 }

@@ -24,7 +24,10 @@ pub trait Runtime: Send + Sync {
     fn prepare(&self) -> impl Future<Output = Result<RuntimeFacts, RuntimeError>> + Send;
 
     /// Starts an engine. Its log goes to `launch.log_path` from the first byte.
-    fn start(&self, launch: &Launch) -> impl Future<Output = Result<Self::Engine, RuntimeError>> + Send;
+    fn start(
+        &self,
+        launch: &Launch,
+    ) -> impl Future<Output = Result<Self::Engine, RuntimeError>> + Send;
 
     /// Removes what dead runs (and earlier attempts of this one) left on this host; says what.
     fn sweep(&self) -> impl Future<Output = Result<Vec<String>, RuntimeError>> + Send;
@@ -110,7 +113,10 @@ pub trait Load: Send + Sync {
     fn probe(&self, target: &Target) -> impl Future<Output = Probe> + Send;
 
     /// What a ready engine says of itself.
-    fn facts(&self, server: &ReadyServer) -> impl Future<Output = Result<Observed, LoadError>> + Send;
+    fn facts(
+        &self,
+        server: &ReadyServer,
+    ) -> impl Future<Output = Result<Observed, LoadError>> + Send;
 
     /// Cuts the prompts of all nodes to their exact lengths by the engine's `/tokenize`.
     fn compose(
@@ -143,9 +149,13 @@ pub struct Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
     /// Nothing answers yet, or `/health` is not green.
-    NotYet { because: String },
+    NotYet {
+        because: String,
+    },
     /// `/health` is green, yet models or completion are wrong.
-    HealthyOnly { because: String },
+    HealthyOnly {
+        because: String,
+    },
     Ready,
 }
 
@@ -160,7 +170,11 @@ pub struct ReadyServer {
 
 impl ReadyServer {
     pub(in crate::runner) fn new(target: Target) -> Self {
-        Self { target, facts: EngineFacts::default(), origin: tokio::time::Instant::now() }
+        Self {
+            target,
+            facts: EngineFacts::default(),
+            origin: tokio::time::Instant::now(),
+        }
     }
 
     pub(in crate::runner) fn with_facts(mut self, facts: EngineFacts) -> Self {
@@ -171,7 +185,11 @@ impl ReadyServer {
     /// For the tests of the edges, which have no runner.
     #[cfg(test)]
     pub(crate) fn for_test(target: Target, facts: EngineFacts) -> Self {
-        Self { target, facts, origin: tokio::time::Instant::now() }
+        Self {
+            target,
+            facts,
+            origin: tokio::time::Instant::now(),
+        }
     }
 
     pub fn target(&self) -> &Target {
@@ -228,7 +246,11 @@ pub trait Journal: Send {
     fn log_path(&mut self, attempt: &AttemptId) -> Result<PathBuf, StoreError>;
 
     /// Keeps an attempt's requests; called before its settlement is appended.
-    fn keep_requests(&mut self, attempt: &AttemptId, requests: &[Request]) -> Result<(), StoreError>;
+    fn keep_requests(
+        &mut self,
+        attempt: &AttemptId,
+        requests: &[Request],
+    ) -> Result<(), StoreError>;
 
     /// Keeps the engine's `/metrics` as read at the end of an attempt.
     fn keep_metrics(&mut self, attempt: &AttemptId, text: &str) -> Result<(), StoreError>;

@@ -21,7 +21,10 @@ pub enum Readiness {
     Exited,
     /// The deadline passed. `because` is what the last look found; `healthy` tells whether
     /// `/health` was green.
-    Deadline { because: String, healthy: bool },
+    Deadline {
+        because: String,
+        healthy: bool,
+    },
     Cancelled,
 }
 
@@ -38,6 +41,9 @@ pub async fn ready<E: Engine, L: Load>(
 ) -> Result<Readiness, RuntimeError> {
     let deadline = Instant::now() + timeout;
     let mut last = ("nothing answered".to_owned(), false);
+    // One future for the whole race: a runtime may need longer than a look to be sure of an end.
+    let exited = engine.exited();
+    tokio::pin!(exited);
     loop {
         let look = async {
             let probe = load.probe(&target).await;
@@ -49,7 +55,7 @@ pub async fn ready<E: Engine, L: Load>(
         tokio::select! {
             biased;
             () = cancel.asked() => return Ok(Readiness::Cancelled),
-            exited = engine.exited() => return exited.map(|()| Readiness::Exited),
+            exited = &mut exited => return exited.map(|()| Readiness::Exited),
             () = tokio::time::sleep_until(deadline) => {
                 let (because, healthy) = last;
                 return Ok(Readiness::Deadline { because, healthy });

@@ -16,7 +16,12 @@ pub struct Recorder<J> {
 
 impl<J: Journal> Recorder<J> {
     pub fn new(journal: J, clock: Box<dyn Clock>, watchers: UnboundedSender<RunEvent>) -> Self {
-        Self { journal, clock, origin: Instant::now(), watchers }
+        Self {
+            journal,
+            clock,
+            origin: Instant::now(),
+            watchers,
+        }
     }
 
     /// Records that something happened now.
@@ -24,7 +29,11 @@ impl<J: Journal> Recorder<J> {
     /// # Errors
     /// When it could not be written durably; nobody is told of it then.
     pub fn record(&mut self, kind: EventKind) -> Result<(), StoreError> {
-        let event = RunEvent { at: self.clock.now(), elapsed_ms: self.elapsed_ms(), kind };
+        let event = RunEvent {
+            at: self.clock.now(),
+            elapsed_ms: self.elapsed_ms(),
+            kind,
+        };
         self.journal.append(&event)?;
         // Nobody watching is no reason to stop.
         let _ = self.watchers.send(event);

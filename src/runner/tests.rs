@@ -21,8 +21,8 @@ use crate::plan::blocks::plan;
 use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished, RunError};
 use crate::runner::ports::{
-    Clock, Engine, Gpu, Journal, Launch, Load, LoadError, Observed, Probe, ReadyServer, Runtime, RuntimeError,
-    StopMode, StoreError, Target,
+    Clock, Engine, Gpu, Journal, Launch, Load, LoadError, Observed, Probe, ReadyServer, Runtime,
+    RuntimeError, StopMode, StoreError, Target,
 };
 use crate::runner::recorder::Recorder;
 use crate::spec::experiment::{
@@ -37,7 +37,11 @@ enum Script {
     /// Ready after some looks, serves, measures.
     Serves,
     /// Ends by itself before it is ready.
-    Dies { log: &'static str, exit_code: i64, oom_killed: bool },
+    Dies {
+        log: &'static str,
+        exit_code: i64,
+        oom_killed: bool,
+    },
     /// `/health` never turns green.
     NeverReady,
     /// `/health` is green and no completion comes.
@@ -74,13 +78,27 @@ impl Runtime for FakeRuntime {
     }
 
     async fn start(&self, launch: &Launch) -> Result<FakeEngine, RuntimeError> {
-        let script = self.scripts.lock().unwrap().pop_front().expect("no script is left for this start");
-        self.trace.lock().unwrap().push(format!("start {}", launch.cell_name));
+        let script = self
+            .scripts
+            .lock()
+            .unwrap()
+            .pop_front()
+            .expect("no script is left for this start");
+        self.trace
+            .lock()
+            .unwrap()
+            .push(format!("start {}", launch.cell_name));
         match script {
-            Script::Refused(words) => Err(RuntimeError::Refused { words: words.to_owned() }),
+            Script::Refused(words) => Err(RuntimeError::Refused {
+                words: words.to_owned(),
+            }),
             script => {
                 let url = serialise(&script);
-                Ok(FakeEngine { script, trace: Arc::clone(&self.trace), url })
+                Ok(FakeEngine {
+                    script,
+                    trace: Arc::clone(&self.trace),
+                    url,
+                })
             }
         }
     }
@@ -126,7 +144,10 @@ impl Engine for FakeEngine {
             }
             Script::RuntimeVanishes => {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                Err(RuntimeError::Unreachable { what: "the daemon is gone".to_owned(), source: None })
+                Err(RuntimeError::Unreachable {
+                    what: "the daemon is gone".to_owned(),
+                    source: None,
+                })
             }
             _ => std::future::pending().await,
         }
@@ -145,21 +166,40 @@ impl Engine for FakeEngine {
     }
 
     async fn stop(self, how: StopMode) -> Result<EndState, RuntimeError> {
-        self.trace.lock().unwrap().push(format!("stop {}", if how == StopMode::Kill { "at once" } else { "gracefully" }));
+        self.trace.lock().unwrap().push(format!(
+            "stop {}",
+            if how == StopMode::Kill {
+                "at once"
+            } else {
+                "gracefully"
+            }
+        ));
         match self.script {
-            Script::Dies { exit_code, oom_killed, .. } => Ok(EndState {
+            Script::Dies {
+                exit_code,
+                oom_killed,
+                ..
+            } => Ok(EndState {
                 by_itself: true,
                 exit_code: Some(exit_code),
                 oom_killed: Some(oom_killed),
                 ..EndState::default()
             }),
-            Script::DiesUnderLoad => {
-                Ok(EndState { by_itself: true, exit_code: Some(0), oom_killed: Some(false), ..EndState::default() })
-            }
-            Script::RuntimeVanishes => {
-                Err(RuntimeError::Unreachable { what: "the daemon is gone".to_owned(), source: None })
-            }
-            _ => Ok(EndState { exit_code: Some(0), oom_killed: Some(false), ..EndState::default() }),
+            Script::DiesUnderLoad => Ok(EndState {
+                by_itself: true,
+                exit_code: Some(0),
+                oom_killed: Some(false),
+                ..EndState::default()
+            }),
+            Script::RuntimeVanishes => Err(RuntimeError::Unreachable {
+                what: "the daemon is gone".to_owned(),
+                source: None,
+            }),
+            _ => Ok(EndState {
+                exit_code: Some(0),
+                oom_killed: Some(false),
+                ..EndState::default()
+            }),
         }
     }
 }
@@ -173,10 +213,17 @@ impl Load for FakeLoad {
     async fn probe(&self, target: &Target) -> Probe {
         tokio::time::sleep(Duration::from_millis(10)).await;
         match target.base_url.as_str() {
-            url if url.starts_with("Dies {") || url.starts_with("Never") || url.starts_with("Runtime") => {
-                Probe::NotYet { because: "connection refused".to_owned() }
+            url if url.starts_with("Dies {")
+                || url.starts_with("Never")
+                || url.starts_with("Runtime") =>
+            {
+                Probe::NotYet {
+                    because: "connection refused".to_owned(),
+                }
             }
-            url if url.starts_with("HealthyOnly") => Probe::HealthyOnly { because: "no completion".to_owned() },
+            url if url.starts_with("HealthyOnly") => Probe::HealthyOnly {
+                because: "no completion".to_owned(),
+            },
             _ => Probe::Ready,
         }
     }
@@ -185,8 +232,18 @@ impl Load for FakeLoad {
         Ok(Observed::default())
     }
 
-    async fn compose(&self, _: &ReadyServer, _: &[Workload], seed: u64) -> Result<PromptBook, LoadError> {
-        Ok(PromptBook { version: 1, model: "m".to_owned(), seed, nodes: Vec::new() })
+    async fn compose(
+        &self,
+        _: &ReadyServer,
+        _: &[Workload],
+        seed: u64,
+    ) -> Result<PromptBook, LoadError> {
+        Ok(PromptBook {
+            version: 1,
+            model: "m".to_owned(),
+            seed,
+            nodes: Vec::new(),
+        })
     }
 
     async fn run(&self, server: &ReadyServer, workload: &Workload, _: &PromptBook) -> NodeRecord {
@@ -197,7 +254,13 @@ impl Load for FakeLoad {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let url = &server.target().base_url;
         let fails = url.starts_with("DiesUnderLoad") || url.starts_with("FailsRequests");
-        let status = if fails { NodeStatus::Failed { because: "HTTP 500".to_owned() } } else { NodeStatus::Completed };
+        let status = if fails {
+            NodeStatus::Failed {
+                because: "HTTP 500".to_owned(),
+            }
+        } else {
+            NodeStatus::Completed
+        };
         let metrics = if fails {
             BTreeMap::new()
         } else {
@@ -281,13 +344,20 @@ impl Gpu for FakeGpu {
 
     fn memory_used(&self) -> Option<Vec<u64>> {
         let mut levels = self.0.lock().unwrap();
-        let level = if levels.len() > 1 { levels.pop_front()? } else { *levels.front()? };
+        let level = if levels.len() > 1 {
+            levels.pop_front()?
+        } else {
+            *levels.front()?
+        };
         Some(vec![level << 20])
     }
 }
 
 fn cell(name: &str) -> Cell {
-    let setting = Setting { value: FlagValue::Int(name.len() as i64), by: SetBy::Axis };
+    let setting = Setting {
+        value: FlagValue::Int(name.len() as i64),
+        by: SetBy::Axis,
+    };
     Cell {
         id: CellId::of(name),
         name: name.to_owned(),
@@ -301,8 +371,18 @@ fn cell(name: &str) -> Cell {
 fn workload(name: &str, after: &[&str]) -> Workload {
     Workload {
         name: name.to_owned(),
-        after: after.iter().map(|node| Predecessor { node: (*node).to_owned(), at: Default::default() }).collect(),
-        spec: WorkloadSpec::KvCache(KvCacheSpec { iterations: 2, prompt_tokens: 100, max_tokens: 4 }),
+        after: after
+            .iter()
+            .map(|node| Predecessor {
+                node: (*node).to_owned(),
+                at: Default::default(),
+            })
+            .collect(),
+        spec: WorkloadSpec::KvCache(KvCacheSpec {
+            iterations: 2,
+            prompt_tokens: 100,
+            max_tokens: 4,
+        }),
         at: Default::default(),
     }
 }
@@ -332,7 +412,11 @@ fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Manifes
         started_at: jiff::Timestamp::UNIX_EPOCH,
         experiment: Experiment {
             name: "e".to_owned(),
-            profile: Profile { name: "p".to_owned(), engine, stand_in: None },
+            profile: Profile {
+                name: "p".to_owned(),
+                engine,
+                stand_in: None,
+            },
             axes: Vec::new(),
             whens: Vec::new(),
             named_cells: Vec::new(),
@@ -341,13 +425,21 @@ fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Manifes
             gates: Vec::new(),
             objectives: Vec::new(),
             use_cases: Vec::new(),
-            run: RunSettings { repeats, seed: 1, equivalence: 0.02, deadline },
+            run: RunSettings {
+                repeats,
+                seed: 1,
+                equivalence: 0.02,
+                deadline,
+            },
         },
         cells: cells.iter().map(|name| cell(name)).collect(),
         node_order: vec!["first".to_owned(), "second".to_owned()],
         sources: Vec::new(),
         engines: Engines::ProcessStandIn,
-        runtime: RuntimeFacts { runtime: "fake".to_owned(), ..RuntimeFacts::default() },
+        runtime: RuntimeFacts {
+            runtime: "fake".to_owned(),
+            ..RuntimeFacts::default()
+        },
         host: HostFacts::default(),
     }
 }
@@ -393,7 +485,9 @@ impl Bench {
             trace: Arc::clone(&trace),
             absent_for: Mutex::new(self.absent_for),
         };
-        let load = FakeLoad { stop_during_node: self.stop_during_node.then(|| self.cancel.clone()) };
+        let load = FakeLoad {
+            stop_during_node: self.stop_during_node.then(|| self.cancel.clone()),
+        };
         let run = &self.manifest.experiment.run;
         let planned = plan(&self.manifest.cells, run.repeats, run.seed);
         let (watchers, _events) = mpsc::unbounded_channel();
@@ -413,15 +507,25 @@ impl Bench {
         .await;
         let events = events.lock().unwrap().iter().map(short).collect();
         let trace = trace.lock().unwrap().clone();
-        Ran { finished, events, trace }
+        Ran {
+            finished,
+            events,
+            trace,
+        }
     }
 }
 
 fn short(event: &RunEvent) -> String {
     match &event.kind {
-        EventKind::RunStarted { n_planned, n_settled, .. } => format!("run {n_settled}/{n_planned}"),
+        EventKind::RunStarted {
+            n_planned,
+            n_settled,
+            ..
+        } => format!("run {n_settled}/{n_planned}"),
         EventKind::Swept { .. } => "swept".to_owned(),
-        EventKind::AttemptStarted { cell_name, attempt, .. } => format!("attempt {cell_name} {}", attempt.number.0),
+        EventKind::AttemptStarted {
+            cell_name, attempt, ..
+        } => format!("attempt {cell_name} {}", attempt.number.0),
         EventKind::AttemptPhase { phase, .. } => phase.name().to_owned(),
         EventKind::NodeStarted { node, .. } => format!("node {node}"),
         EventKind::NodeFinished { report, .. } => match &report.status {
@@ -478,8 +582,14 @@ async fn an_attempt_goes_its_way_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_is_a_finding_and_the_next_cell_goes_on() {
-    let ran = Bench::new(&["a", "bb"], &[KV_TOO_SMALL, Script::Serves]).run().await;
-    let ends: Vec<_> = ran.events.iter().filter(|e| e.starts_with("infeasible") || *e == "measured").collect();
+    let ran = Bench::new(&["a", "bb"], &[KV_TOO_SMALL, Script::Serves])
+        .run()
+        .await;
+    let ends: Vec<_> = ran
+        .events
+        .iter()
+        .filter(|e| e.starts_with("infeasible") || *e == "measured")
+        .collect();
     assert_eq!(ends, ["infeasible KvCacheTooSmall", "measured"]);
     assert_eq!(ran.events.last().unwrap(), "complete");
 }
@@ -495,29 +605,60 @@ async fn a_dead_cell_is_tried_once_whatever_the_repeats() {
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_dies_under_load_is_attributed_to_the_node() {
-    let ran = Bench::new(&["a"], &[Script::DiesUnderLoad, Script::Serves]).run().await;
+    let ran = Bench::new(&["a"], &[Script::DiesUnderLoad, Script::Serves])
+        .run()
+        .await;
     let Outcome::Failed(failure) = &ran.finished.settled[0].outcome else {
         panic!("{:?}", ran.finished.settled[0].outcome);
     };
     assert_eq!(failure.class, FailureClass::EngineDied);
     assert_eq!(failure.node.as_deref(), Some("first"));
     // Nobody can say whose fault it was, so it is tried once more.
-    assert!(matches!(ran.finished.settled[1].outcome, Outcome::Measured(_)));
+    assert!(matches!(
+        ran.finished.settled[1].outcome,
+        Outcome::Measured(_)
+    ));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_engine_that_never_becomes_ready_is_stopped_at_the_deadline() {
-    let ran = Bench::new(&["a"], &[Script::NeverReady, Script::HealthyOnly]).run().await;
-    assert_eq!(ran.trace, ["sweep", "start a", "stop gracefully", "start a", "stop gracefully"]);
-    let ends: Vec<_> = ran.events.iter().filter(|event| event.starts_with("failed")).collect();
+    let ran = Bench::new(&["a"], &[Script::NeverReady, Script::HealthyOnly])
+        .run()
+        .await;
+    assert_eq!(
+        ran.trace,
+        [
+            "sweep",
+            "start a",
+            "stop gracefully",
+            "start a",
+            "stop gracefully"
+        ]
+    );
+    let ends: Vec<_> = ran
+        .events
+        .iter()
+        .filter(|event| event.starts_with("failed"))
+        .collect();
     assert_eq!(ends, ["failed NotReady", "failed Unresponsive"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn failed_requests_are_no_measurement_and_descendants_are_skipped() {
-    let ran = Bench::new(&["a"], &[Script::FailsRequests, Script::FailsRequests]).run().await;
-    assert!(ran.events.contains(&"second skipped".to_owned()), "{:?}", ran.events);
-    assert!(ran.finished.settled.iter().all(|settled| matches!(settled.outcome, Outcome::Failed(_))));
+    let ran = Bench::new(&["a"], &[Script::FailsRequests, Script::FailsRequests])
+        .run()
+        .await;
+    assert!(
+        ran.events.contains(&"second skipped".to_owned()),
+        "{:?}",
+        ran.events
+    );
+    assert!(
+        ran.finished
+            .settled
+            .iter()
+            .all(|settled| matches!(settled.outcome, Outcome::Failed(_)))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -525,16 +666,38 @@ async fn a_runtime_that_vanishes_is_awaited_and_the_cell_is_not_to_blame() {
     let mut bench = Bench::new(&["a"], &[Script::RuntimeVanishes, Script::Serves]);
     bench.absent_for = 5;
     let ran = bench.run().await;
-    assert_eq!(ran.trace, ["sweep", "start a", "stop gracefully", "sweep", "start a", "stop gracefully"]);
-    let ends: Vec<_> = ran.events.iter().filter(|e| e.starts_with("failed") || *e == "waiting" || *e == "measured").collect();
+    assert_eq!(
+        ran.trace,
+        [
+            "sweep",
+            "start a",
+            "stop gracefully",
+            "sweep",
+            "start a",
+            "stop gracefully"
+        ]
+    );
+    let ends: Vec<_> = ran
+        .events
+        .iter()
+        .filter(|e| e.starts_with("failed") || *e == "waiting" || *e == "measured")
+        .collect();
     assert_eq!(ends, ["failed Runtime", "waiting", "measured"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_runtime_that_vanishes_again_and_again_costs_no_cell_its_place() {
-    let vanishing = [Script::RuntimeVanishes, Script::RuntimeVanishes, Script::RuntimeVanishes, Script::Serves];
+    let vanishing = [
+        Script::RuntimeVanishes,
+        Script::RuntimeVanishes,
+        Script::RuntimeVanishes,
+        Script::Serves,
+    ];
     let ran = Bench::new(&["a"], &vanishing).run().await;
-    assert!(matches!(ran.finished.settled.last().unwrap().outcome, Outcome::Measured(_)));
+    assert!(matches!(
+        ran.finished.settled.last().unwrap().outcome,
+        Outcome::Measured(_)
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -542,16 +705,33 @@ async fn a_runtime_that_never_comes_back_stops_the_run() {
     let mut bench = Bench::new(&["a"], &[Script::RuntimeVanishes]);
     bench.absent_for = u32::MAX;
     let ran = bench.run().await;
-    assert!(matches!(ran.finished.error, Some(RunError::RuntimeLost { .. })));
+    assert!(matches!(
+        ran.finished.error,
+        Some(RunError::RuntimeLost { .. })
+    ));
     assert_eq!(ran.events.last().unwrap(), "stopped");
 }
 
 #[tokio::test(start_paused = true)]
 async fn two_failures_of_the_machine_in_a_row_blow_the_fuse() {
     let refused = Script::Refused("could not select device driver \"\" with capabilities: [[gpu]]");
-    let ran = Bench::new(&["a", "bb", "ccc"], &[refused.clone(), refused]).run().await;
-    assert!(matches!(ran.finished.error, Some(RunError::Fuse { class: FailureClass::GpuUnavailable, .. })));
-    assert_eq!(ran.trace.iter().filter(|step| step.starts_with("start")).count(), 2);
+    let ran = Bench::new(&["a", "bb", "ccc"], &[refused.clone(), refused])
+        .run()
+        .await;
+    assert!(matches!(
+        ran.finished.error,
+        Some(RunError::Fuse {
+            class: FailureClass::GpuUnavailable,
+            ..
+        })
+    ));
+    assert_eq!(
+        ran.trace
+            .iter()
+            .filter(|step| step.starts_with("start"))
+            .count(),
+        2
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -559,32 +739,61 @@ async fn a_wish_to_stop_stops_the_engine_and_settles_the_attempt_as_cancelled() 
     let mut bench = Bench::new(&["a", "bb"], &[Script::Serves]);
     bench.stop_during_node = true;
     let ran = bench.run().await;
-    assert_eq!(ran.trace, ["sweep", ran.trace[1].as_str(), "stop gracefully"]);
+    assert_eq!(
+        ran.trace,
+        ["sweep", ran.trace[1].as_str(), "stop gracefully"]
+    );
     assert_eq!(ran.events[ran.events.len() - 2..], ["cancelled", "stopped"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_stops_the_run_and_leaves_no_engine() {
-    let whole = Bench::new(&["a"], &[Script::Serves]).run().await.events.len();
+    let whole = Bench::new(&["a"], &[Script::Serves])
+        .run()
+        .await
+        .events
+        .len();
     for limit in 0..whole {
         let mut bench = Bench::new(&["a"], &[Script::Serves]);
         bench.journal.full_after = Some(limit);
         let ran = bench.run().await;
-        assert!(matches!(ran.finished.error, Some(RunError::Store(_))), "after {limit} events");
-        let started = ran.trace.iter().filter(|step| step.starts_with("start")).count();
-        let stopped = ran.trace.iter().filter(|step| step.starts_with("stop")).count();
+        assert!(
+            matches!(ran.finished.error, Some(RunError::Store(_))),
+            "after {limit} events"
+        );
+        let started = ran
+            .trace
+            .iter()
+            .filter(|step| step.starts_with("start"))
+            .count();
+        let stopped = ran
+            .trace
+            .iter()
+            .filter(|step| step.starts_with("stop"))
+            .count();
         assert_eq!(started, stopped, "after {limit} events");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn settled_attempts_are_not_run_again() {
-    let first = Bench::new(&["a", "bb"], &[Script::Serves, Script::Serves]).run().await.finished.settled;
+    let first = Bench::new(&["a", "bb"], &[Script::Serves, Script::Serves])
+        .run()
+        .await
+        .finished
+        .settled;
     let mut bench = Bench::new(&["a", "bb"], &[Script::Serves]);
     let left = first[1].cell_name.clone();
     bench.settled = vec![first[0].clone()];
     let ran = bench.run().await;
-    assert_eq!(ran.trace, ["sweep".to_owned(), format!("start {left}"), "stop gracefully".to_owned()]);
+    assert_eq!(
+        ran.trace,
+        [
+            "sweep".to_owned(),
+            format!("start {left}"),
+            "stop gracefully".to_owned()
+        ]
+    );
     assert_eq!(ran.finished.settled.len(), 2);
 }
 
@@ -594,7 +803,9 @@ async fn the_deadline_starts_nothing_more() {
     bench.manifest = manifest(&["a", "bb"], 1, Some(Duration::from_secs(3)));
     let ran = bench.run().await;
     assert_eq!(ran.finished.settled.len(), 1);
-    assert!(matches!(&ran.finished.ending, RunEnding::Stopped { because, .. } if because.contains("deadline")));
+    assert!(
+        matches!(&ran.finished.ending, RunEnding::Stopped { because, .. } if because.contains("deadline"))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -606,6 +817,9 @@ async fn the_next_engine_waits_for_the_memory_of_the_last() {
     let mut bench = Bench::new(&["a", "bb"], &[Script::Serves]);
     bench.gpu = vec![500, 9000];
     let ran = bench.run().await;
-    assert!(matches!(ran.finished.error, Some(RunError::GpuMemoryHeld { .. })));
+    assert!(matches!(
+        ran.finished.error,
+        Some(RunError::GpuMemoryHeld { .. })
+    ));
     assert_eq!(ran.finished.settled.len(), 1);
 }

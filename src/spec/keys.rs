@@ -217,7 +217,7 @@ pub const EXCLUDE: &[Key] = &[
         WHERE,
         "The cells to leave out: every term holds, a list means one of.",
     ),
-    optional("reason", Shape::Text, "Why, for the report."),
+    optional("reason", Shape::Text, "Why; `plan` shows it."),
 ];
 
 /// Keys that every workload has; each kind adds its own.
@@ -350,7 +350,7 @@ pub const PROFILE: &[Key] = &[
     optional(
         "stand-in",
         Shape::Table(STAND_IN),
-        "What a stand-in engine must know; all per GPU.",
+        "What a stand-in engine must know; sizes are those of one GPU.",
     ),
 ];
 

@@ -12,7 +12,9 @@ use crate::runner::ports::StoreError;
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let attempt = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".writing-")
+            .tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.as_file().sync_all()?;
         make_readable(file.as_file())?;
@@ -41,11 +43,17 @@ pub fn sync_folder(path: &Path) -> std::io::Result<()> {
 pub fn failed(what: &str, path: &Path, source: std::io::Error) -> StoreError {
     let what = match source.kind() {
         std::io::ErrorKind::StorageFull => {
-            format!("the disk is full: {what} (make room, then `gridrun resume` goes on from the last settled attempt):")
+            format!(
+                "the disk is full: {what} (make room, then `gridrun resume` goes on from the last settled attempt):"
+            )
         }
         _ => what.to_owned(),
     };
-    StoreError { what, path: path.to_owned(), source: Box::new(source) }
+    StoreError {
+        what,
+        path: path.to_owned(),
+        source: Box::new(source),
+    }
 }
 
 /// Temporary files are private; results are for everybody who may enter the folder.

@@ -31,7 +31,10 @@ impl FileJournal {
         let open = || -> std::io::Result<File> {
             let file = OpenOptions::new().create(true).append(true).open(&path)?;
             let bytes = std::fs::read(&path)?;
-            let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let whole = bytes
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
             if whole < bytes.len() {
                 file.set_len(whole as u64)?;
             }
@@ -71,7 +74,11 @@ impl Journal for FileJournal {
         Ok(self.dir.engine_log(attempt))
     }
 
-    fn keep_requests(&mut self, attempt: &AttemptId, requests: &[Request]) -> Result<(), StoreError> {
+    fn keep_requests(
+        &mut self,
+        attempt: &AttemptId,
+        requests: &[Request],
+    ) -> Result<(), StoreError> {
         let path = self.dir.requests(attempt);
         durable::write(&path, &parquet::requests(requests, &path)?)
     }
@@ -82,22 +89,37 @@ impl Journal for FileJournal {
 
     fn prompts(&mut self) -> Result<Option<PromptBook>, StoreError> {
         let path = self.dir.prompts();
-        let (bytes, hash) = match (std::fs::read(&path), std::fs::read_to_string(self.dir.prompts_hash())) {
+        let (bytes, hash) = match (
+            std::fs::read(&path),
+            std::fs::read_to_string(self.dir.prompts_hash()),
+        ) {
             (Ok(bytes), Ok(hash)) => (bytes, hash),
             // Without its hash the file was never finished, and nothing was measured with it.
-            (Err(error), _) | (_, Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            (Err(error), _) | (_, Err(error)) => return Err(durable::failed("cannot read", &path, error)),
+            (Err(error), _) | (_, Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(None);
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                return Err(durable::failed("cannot read", &path, error));
+            }
         };
         if sha256_hex(&bytes) != hash.trim() {
-            return Err(changed(&path, "it is not what this run wrote; start a new run"));
+            return Err(changed(
+                &path,
+                "it is not what this run wrote; start a new run",
+            ));
         }
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| changed(&path, error))
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| changed(&path, error))
     }
 
     fn keep_prompts(&mut self, book: &PromptBook) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec_pretty(book).expect("a prompt book is plain data");
         durable::write(&self.dir.prompts(), &bytes)?;
-        durable::write(&self.dir.prompts_hash(), format!("{}\n", sha256_hex(&bytes)).as_bytes())
+        durable::write(
+            &self.dir.prompts_hash(),
+            format!("{}\n", sha256_hex(&bytes)).as_bytes(),
+        )
     }
 }
 
@@ -111,7 +133,10 @@ pub fn read(path: &Path) -> Result<Vec<RunEvent>, StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(durable::failed("cannot read", path, error)),
     };
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let whole = bytes
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
     bytes[..whole]
         .split(|byte| *byte == b'\n')
         .enumerate()
@@ -127,7 +152,11 @@ pub fn read(path: &Path) -> Result<Vec<RunEvent>, StoreError> {
 }
 
 fn changed(path: &Path, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
-    StoreError { what: "cannot use".to_owned(), path: path.to_owned(), source: why.into() }
+    StoreError {
+        what: "cannot use".to_owned(),
+        path: path.to_owned(),
+        source: why.into(),
+    }
 }
 
 #[cfg(test)]
@@ -139,7 +168,9 @@ mod tests {
         RunEvent {
             at: jiff::Timestamp::UNIX_EPOCH,
             elapsed_ms: 1.5,
-            kind: EventKind::Notice { text: text.to_owned() },
+            kind: EventKind::Notice {
+                text: text.to_owned(),
+            },
         }
     }
 
@@ -161,7 +192,10 @@ mod tests {
             bytes.pop_if(|byte| *byte == b'\n');
             std::fs::write(dir.journal(), &bytes).unwrap();
             assert_eq!(read(&dir.journal()).unwrap(), [event("one")]);
-            FileJournal::open(dir.clone()).unwrap().append(&event("two")).unwrap();
+            FileJournal::open(dir.clone())
+                .unwrap()
+                .append(&event("two"))
+                .unwrap();
             assert_eq!(read(&dir.journal()).unwrap(), [event("one"), event("two")]);
         }
     }
@@ -171,7 +205,10 @@ mod tests {
         let (_folder, dir) = dir();
         std::fs::write(dir.journal(), "{}\n{\"at\":\n").unwrap();
         let error = read(&dir.journal()).unwrap_err().to_string();
-        assert!(error.contains("line 1") && error.contains("journal.jsonl"), "{error}");
+        assert!(
+            error.contains("line 1") && error.contains("journal.jsonl"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -179,7 +216,12 @@ mod tests {
         let (_folder, dir) = dir();
         let mut journal = FileJournal::open(dir.clone()).unwrap();
         assert_eq!(journal.prompts().unwrap(), None);
-        let book = PromptBook { version: 1, model: "m".to_owned(), seed: 1, nodes: Vec::new() };
+        let book = PromptBook {
+            version: 1,
+            model: "m".to_owned(),
+            seed: 1,
+            nodes: Vec::new(),
+        };
         journal.keep_prompts(&book).unwrap();
         assert_eq!(journal.prompts().unwrap(), Some(book));
         std::fs::write(dir.prompts(), "{}").unwrap();
@@ -190,8 +232,10 @@ mod tests {
     fn an_attempt_that_never_settled_leaves_nothing_under_its_number() {
         let (_folder, dir) = dir();
         let mut journal = FileJournal::open(dir).unwrap();
-        let attempt =
-            AttemptId { cell: crate::id::CellId::of("a"), number: crate::id::AttemptNo(1) };
+        let attempt = AttemptId {
+            cell: crate::id::CellId::of("a"),
+            number: crate::id::AttemptNo(1),
+        };
         let log = journal.log_path(&attempt).unwrap();
         std::fs::write(&log, "half a log").unwrap();
         assert!(!journal.log_path(&attempt).unwrap().exists());

@@ -14,7 +14,9 @@ pub struct RunDir {
 impl RunDir {
     /// `results/<experiment>/<run>`.
     pub fn new(results: &Path, experiment: &str, run: &RunId) -> Self {
-        Self { root: results.join(experiment).join(run.as_str()) }
+        Self {
+            root: results.join(experiment).join(run.as_str()),
+        }
     }
 
     /// A run directory that is there already.

@@ -18,7 +18,9 @@ pub struct Lock {
 pub enum LockError {
     #[error("another gridrun ({holder}) works in {}; wait for it or stop it", path.display())]
     RunHeld { path: PathBuf, holder: String },
-    #[error("another gridrun run ({holder}) holds {what}; two runs on one GPU would measure each other")]
+    #[error(
+        "another gridrun run ({holder}) holds {what}; two runs on one GPU would measure each other"
+    )]
     GpuHeld { what: String, holder: String },
     #[error("cannot use the lock file {}", path.display())]
     Io {
@@ -41,7 +43,10 @@ enum Mode {
 pub fn lock_run(path: &Path) -> Result<Lock, LockError> {
     match take(path, Mode::Exclusive)? {
         Ok(lock) => Ok(lock),
-        Err(holder) => Err(LockError::RunHeld { path: path.to_owned(), holder }),
+        Err(holder) => Err(LockError::RunHeld {
+            path: path.to_owned(),
+            holder,
+        }),
     }
 }
 
@@ -56,18 +61,32 @@ pub fn lock_gpus(gpus: &Gpus, folder: &Path) -> Result<Vec<Lock>, LockError> {
     let indices = match gpus {
         Gpus::None => return Ok(Vec::new()),
         Gpus::All | Gpus::Count(_) => None,
-        Gpus::Ids(ids) => ids.iter().map(|id| id.parse::<u32>().ok()).collect::<Option<Vec<u32>>>(),
+        Gpus::Ids(ids) => ids
+            .iter()
+            .map(|id| id.parse::<u32>().ok())
+            .collect::<Option<Vec<u32>>>(),
     };
-    let make = |source| LockError::Io { path: folder.to_owned(), source };
+    let make = |source| LockError::Io {
+        path: folder.to_owned(),
+        source,
+    };
     std::fs::create_dir_all(folder).map_err(make)?;
     let whole = folder.join("gpus.lock");
-    let mode = if indices.is_some() { Mode::Shared } else { Mode::Exclusive };
-    let mut locks = vec![
-        take(&whole, mode)?.map_err(|holder| LockError::GpuHeld { what: "the GPUs".to_owned(), holder })?,
-    ];
+    let mode = if indices.is_some() {
+        Mode::Shared
+    } else {
+        Mode::Exclusive
+    };
+    let mut locks = vec![take(&whole, mode)?.map_err(|holder| LockError::GpuHeld {
+        what: "the GPUs".to_owned(),
+        holder,
+    })?];
     for index in indices.into_iter().flatten() {
         let lock = take(&folder.join(format!("gpu-{index}.lock")), Mode::Exclusive)?;
-        locks.push(lock.map_err(|holder| LockError::GpuHeld { what: format!("GPU {index}"), holder })?);
+        locks.push(lock.map_err(|holder| LockError::GpuHeld {
+            what: format!("GPU {index}"),
+            holder,
+        })?);
     }
     Ok(locks)
 }
@@ -94,9 +113,17 @@ pub fn is_held(path: &Path) -> bool {
 
 /// The lock, or who holds it.
 fn take(path: &Path, mode: Mode) -> Result<Result<Lock, String>, LockError> {
-    let io = |source| LockError::Io { path: path.to_owned(), source };
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+    let io = |source| LockError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(io)?;
     let tried = match mode {
         Mode::Exclusive => file.try_lock(),
         Mode::Shared => file.try_lock_shared(),
@@ -112,7 +139,11 @@ fn take(path: &Path, mode: Mode) -> Result<Result<Lock, String>, LockError> {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
             let holder = holder.trim();
-            Ok(Err(if holder.is_empty() { "process unknown".to_owned() } else { holder.to_owned() }))
+            Ok(Err(if holder.is_empty() {
+                "process unknown".to_owned()
+            } else {
+                holder.to_owned()
+            }))
         }
         Err(TryLockError::Error(source)) => Err(io(source)),
     }
@@ -140,7 +171,10 @@ mod tests {
         let first = lock_run(&path).unwrap();
         assert!(is_held(&path));
         let error = lock_run(&path).unwrap_err().to_string();
-        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        assert!(
+            error.contains(&format!("process {}", std::process::id())),
+            "{error}"
+        );
         drop(first);
         assert!(!is_held(&path));
         lock_run(&path).unwrap();

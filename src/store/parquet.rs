@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use polars::prelude::{
-    Column, DataFrame, IntoSeries, ListBuilderTrait, ListPrimitiveChunkedBuilder, NamedFrom, ParquetWriter, Series,
-    UInt64Type, DataType,
+    Column, DataFrame, DataType, IntoSeries, ListBuilderTrait, ListPrimitiveChunkedBuilder,
+    NamedFrom, ParquetWriter, Series, UInt64Type,
 };
 
 use crate::measure::request::{CacheProof, Request, RequestFailure};
@@ -24,21 +24,32 @@ pub fn requests(requests: &[Request], path: &Path) -> Result<Vec<u8>, StoreError
     };
     let mut frame = frame(requests).map_err(failed)?;
     let mut bytes = Vec::new();
-    ParquetWriter::new(&mut bytes).finish(&mut frame).map_err(failed)?;
+    ParquetWriter::new(&mut bytes)
+        .finish(&mut frame)
+        .map_err(failed)?;
     Ok(bytes)
 }
 
 fn frame(requests: &[Request]) -> Result<DataFrame, polars::error::PolarsError> {
     let text = |name: &str, of: &dyn Fn(&Request) -> Option<String>| {
-        Column::from(Series::new(name.into(), requests.iter().map(of).collect::<Vec<_>>()))
+        Column::from(Series::new(
+            name.into(),
+            requests.iter().map(of).collect::<Vec<_>>(),
+        ))
     };
     let count = |name: &str, of: &dyn Fn(&Request) -> Option<u64>| {
-        Column::from(Series::new(name.into(), requests.iter().map(of).collect::<Vec<_>>()))
+        Column::from(Series::new(
+            name.into(),
+            requests.iter().map(of).collect::<Vec<_>>(),
+        ))
     };
     let mut tokens = ListPrimitiveChunkedBuilder::<UInt64Type>::new(
         "token_ns".into(),
         requests.len(),
-        requests.iter().map(|request| request.instants.tokens.len()).sum(),
+        requests
+            .iter()
+            .map(|request| request.instants.tokens.len())
+            .sum(),
         DataType::UInt64,
     );
     for request in requests {
@@ -60,7 +71,9 @@ fn frame(requests: &[Request]) -> Result<DataFrame, polars::error::PolarsError> 
             count("prompt_tokens", &|r| r.usage.map(|usage| usage.prompt)),
             count("output_tokens", &|r| r.usage.map(|usage| usage.output)),
             count("cached_tokens", &|r| r.usage.and_then(|usage| usage.cached)),
-            count("cache_queries", &|r| r.counters.map(|counters| counters.queries)),
+            count("cache_queries", &|r| {
+                r.counters.map(|counters| counters.queries)
+            }),
             count("cache_hits", &|r| r.counters.map(|counters| counters.hits)),
             text("finish_reason", &|r| r.finish_reason.clone()),
             text("failure", &|r| r.failure.as_ref().map(failure)),

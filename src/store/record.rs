@@ -41,11 +41,16 @@ pub fn read(dir: &RunDir) -> Result<RunRecord, StoreError> {
             | EventKind::Notice { .. } => {}
         }
     }
-    Ok(RunRecord { manifest, settled, ending })
+    Ok(RunRecord {
+        manifest,
+        settled,
+        ending,
+    })
 }
 
 fn read_manifest(path: &Path) -> Result<Manifest, StoreError> {
-    let bytes = std::fs::read(path).map_err(|source| durable::failed("cannot read", path, source))?;
+    let bytes =
+        std::fs::read(path).map_err(|source| durable::failed("cannot read", path, source))?;
     let unusable = |what: String, source: Box<dyn std::error::Error + Send + Sync>| StoreError {
         what,
         path: path.to_owned(),
@@ -59,6 +64,10 @@ fn read_manifest(path: &Path) -> Result<Manifest, StoreError> {
         let why = format!("this gridrun reads format {}", Manifest::FORMAT);
         return Err(unusable(format!("results format {found} in"), why.into()));
     }
-    serde_json::from_value(value)
-        .map_err(|error| unusable("not a manifest of this version:".to_owned(), Box::new(error)))
+    serde_json::from_value(value).map_err(|error| {
+        unusable(
+            "not a manifest of this version:".to_owned(),
+            Box::new(error),
+        )
+    })
 }

@@ -8,13 +8,26 @@ use crate::outcome::{Outcome, Settled};
 /// One line for an event; `None` for those that only drive the display.
 pub fn line(event: &RunEvent) -> Option<String> {
     match &event.kind {
-        EventKind::RunStarted { run, experiment, n_cells, n_planned, n_settled, stand_in } => {
-            let stamp = if *stand_in { " [STAND-IN ENGINES: no number of this run is about a real model]" } else { "" };
+        EventKind::RunStarted {
+            run,
+            experiment,
+            n_cells,
+            n_planned,
+            n_settled,
+            stand_in,
+        } => {
+            let stamp = if *stand_in {
+                " [STAND-IN ENGINES: no number of this run is about a real model]"
+            } else {
+                ""
+            };
             let before = match n_settled {
                 0 => String::new(),
                 n => format!(", {n} settled before"),
             };
-            Some(format!("{experiment} {run}: {n_cells} cells, {n_planned} planned starts{before}{stamp}"))
+            Some(format!(
+                "{experiment} {run}: {n_cells} cells, {n_planned} planned starts{before}{stamp}"
+            ))
         }
         EventKind::Swept { what } => Some(format!("removed leftovers: {}", what.join("; "))),
         EventKind::AttemptSettled { settled } => Some(settlement(settled)),
@@ -36,8 +49,13 @@ pub fn line(event: &RunEvent) -> Option<String> {
 /// What the attempt at work is doing.
 pub fn activity(event: &RunEvent) -> Option<String> {
     match &event.kind {
-        EventKind::AttemptStarted { cell_name, block, .. } => Some(format!("{cell_name} (block {block})")),
-        EventKind::AttemptPhase { phase: AttemptPhase::Measuring, .. } => None,
+        EventKind::AttemptStarted {
+            cell_name, block, ..
+        } => Some(format!("{cell_name} (block {block})")),
+        EventKind::AttemptPhase {
+            phase: AttemptPhase::Measuring,
+            ..
+        } => None,
         EventKind::AttemptPhase { phase, .. } => Some(phase.name().to_owned()),
         EventKind::NodeStarted { node, .. } => Some(format!("measuring {node}")),
         _ => None,
@@ -59,12 +77,17 @@ pub fn settlement(settled: &Settled) -> String {
             )
         }
         Outcome::Infeasible(failure) | Outcome::Failed(failure) => {
-            let word = if matches!(settled.outcome, Outcome::Infeasible(_)) { "infeasible" } else { "failed" };
+            let word = if matches!(settled.outcome, Outcome::Infeasible(_)) {
+                "infeasible"
+            } else {
+                "failed"
+            };
             let cause = failure.cause.as_ref().unwrap_or(&failure.explanation);
             format!(
-                "{name}: {word} after {took:.1} s: {} while {}: {cause}",
-                plain(&failure.class),
-                plain(&failure.phase)
+                "{name}: {word} after {took:.1} s: {} while {}: {}",
+                failure.class.name(),
+                plain(&failure.phase),
+                cut(cause)
             )
         }
         Outcome::Cancelled => format!("{name}: cancelled after {took:.1} s"),
@@ -95,12 +118,26 @@ fn node(report: &NodeReport) -> String {
     }
 }
 
+/// Enough of a root cause to recognise it; the report has it whole.
+fn cut(cause: &str) -> String {
+    const ENOUGH: usize = 120;
+    match cause.char_indices().nth(ENOUGH) {
+        Some((end, _)) => format!("{}…", &cause[..end]),
+        None => cause.to_owned(),
+    }
+}
+
 /// The word by which serde names a unit variant.
 fn plain(value: &impl serde::Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// Engines write what they like; a terminal must not obey it.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

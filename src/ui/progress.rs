@@ -22,11 +22,18 @@ impl Progress {
     pub fn new() -> Self {
         let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let run = lines.add(ProgressBar::new(0));
-        run.set_style(style("{bar:30} {pos}/{len} attempts, {elapsed_precise} so far{msg}"));
+        run.set_style(style(
+            "{bar:30} {pos}/{len} attempts, {elapsed_precise} so far{msg}",
+        ));
         let attempt = lines.add(ProgressBar::new_spinner());
         attempt.set_style(style("{spinner} {msg}"));
         attempt.enable_steady_tick(Duration::from_millis(120));
-        Self { lines, run, attempt, at_work: String::new() }
+        Self {
+            lines,
+            run,
+            attempt,
+            at_work: String::new(),
+        }
     }
 
     pub fn show(&mut self, event: &RunEvent, tally: &Tally) {
@@ -42,7 +49,8 @@ impl Progress {
             EventKind::RunEnded { .. } => self.attempt.finish_and_clear(),
             _ => {
                 if let Some(activity) = describe::activity(event) {
-                    self.attempt.set_message(format!("{}: {activity}", self.at_work));
+                    self.attempt
+                        .set_message(format!("{}: {activity}", self.at_work));
                 }
             }
         }
@@ -66,9 +74,16 @@ impl Default for Progress {
 
 /// Expected finish and best so far, where they are known.
 fn outlook(event: &RunEvent, tally: &Tally) -> String {
-    let finish = tally.rest().and_then(|rest| event.at.checked_add(rest).ok()).map(|at| {
-        format!(", done about {}", at.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%H:%M"))
-    });
+    let finish = tally
+        .rest()
+        .and_then(|rest| event.at.checked_add(rest).ok())
+        .map(|at| {
+            format!(
+                ", done about {}",
+                at.to_zoned_datetime(jiff::tz::TimeZone::system())
+                    .strftime("%H:%M")
+            )
+        });
     let best = tally.best().map(|best| format!("\n  best so far: {best}"));
     format!("{}{}", finish.unwrap_or_default(), best.unwrap_or_default())
 }

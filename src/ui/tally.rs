@@ -21,15 +21,25 @@ pub struct Tally {
 impl Tally {
     /// `settled` are the attempts of earlier processes.
     pub fn new(manifest: Manifest, plan: Vec<PlannedAttempt>, settled: Vec<Settled>) -> Self {
-        let record = RunRecord { manifest, settled, ending: RunEnding::Open };
+        let record = RunRecord {
+            manifest,
+            settled,
+            ending: RunEnding::Open,
+        };
         let best = first(&record);
-        Self { record, plan, took: Vec::new(), best }
+        Self {
+            record,
+            plan,
+            took: Vec::new(),
+            best,
+        }
     }
 
     pub fn take(&mut self, event: &RunEvent) {
         if let EventKind::AttemptSettled { settled } = &event.kind {
             if settled.outcome != Outcome::Cancelled {
-                self.took.push(Duration::from_secs_f64(settled.took_ms / 1e3));
+                self.took
+                    .push(Duration::from_secs_f64(settled.took_ms / 1e3));
             }
             self.record.settled.push((**settled).clone());
             self.best = first(&self.record);
@@ -39,7 +49,12 @@ impl Tally {
     /// Attempts that settled for good, and all that the run will have needed as far as is
     /// known now (dead cells are not tried again, failed attempts are).
     pub fn progress(&self) -> (u64, u64) {
-        let done = self.record.settled.iter().filter(|settled| settled.outcome != Outcome::Cancelled).count();
+        let done = self
+            .record
+            .settled
+            .iter()
+            .filter(|settled| settled.outcome != Outcome::Cancelled)
+            .count();
         let left = remaining(&self.plan, &self.record.settled).len();
         (done as u64, (done + left) as u64)
     }
@@ -47,7 +62,11 @@ impl Tally {
     /// How long the rest takes if it goes on as so far; `None` before the first settlement.
     pub fn rest(&self) -> Option<Duration> {
         let (done, all) = self.progress();
-        let mean = self.took.iter().sum::<Duration>().checked_div(u32::try_from(self.took.len()).ok()?)?;
+        let mean = self
+            .took
+            .iter()
+            .sum::<Duration>()
+            .checked_div(u32::try_from(self.took.len()).ok()?)?;
         mean.checked_mul(u32::try_from(all - done).ok()?)
     }
 
@@ -59,5 +78,7 @@ impl Tally {
 
 /// The first-placed cell and its numbers, in one line.
 fn first(record: &RunRecord) -> Option<String> {
-    report::build(record).best().map(|(cell, numbers)| format!("{cell}: {numbers}"))
+    report::build(record)
+        .best()
+        .map(|(cell, numbers)| format!("{cell}: {numbers}"))
 }

@@ -5,9 +5,19 @@ use crate::folder::Folder;
 #[test]
 fn a_good_experiment_passes_and_nothing_is_written() {
     let folder = Folder::new();
-    let ran = folder.gridrun(&["check", "experiments/small.toml"]).ends_with_code(0);
-    assert!(ran.out.contains("small: 3 cells, 1 workload nodes, 6 starts"), "{}", ran.out);
-    let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let ran = folder
+        .gridrun(&["check", "experiments/small.toml"])
+        .ends_with_code(0);
+    assert!(
+        ran.out
+            .contains("small: 3 cells, 1 workload nodes, 6 starts"),
+        "{}",
+        ran.out
+    );
+    let names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(names.len(), 2, "{names:?}");
 }
 
@@ -19,20 +29,39 @@ fn all_mistakes_of_both_files_come_at_once_with_their_places() {
         .replace("prefix = [true, false]", "prefix = [true, 3]")
         .replace("goal = \"min\"", "gaol = \"min\"");
     folder.write("experiments/small.toml", &experiment);
-    let profile = folder.read("profiles/fast.toml").replace("8GiB", "8 elephants");
+    let profile = folder
+        .read("profiles/fast.toml")
+        .replace("8GiB", "8 elephants");
     folder.write("profiles/fast.toml", &profile);
-    let ran = folder.gridrun(&["check", "experiments/small.toml"]).ends_with_code(2);
-    for expected in ["experiments/small.toml:5:", "gaol", "goal", "profiles/fast.toml:9:", "8 elephants", "^"] {
-        assert!(ran.err.contains(expected), "`{expected}` is missing in\n{}", ran.err);
+    let ran = folder
+        .gridrun(&["check", "experiments/small.toml"])
+        .ends_with_code(2);
+    for expected in [
+        "experiments/small.toml:5:",
+        "gaol",
+        "goal",
+        "profiles/fast.toml:9:",
+        "8 elephants",
+        "^",
+    ] {
+        assert!(
+            ran.err.contains(expected),
+            "`{expected}` is missing in\n{}",
+            ran.err
+        );
     }
 }
 
 #[test]
 fn a_machine_reads_the_same_findings() {
     let folder = Folder::new();
-    let text = folder.read("experiments/small.toml").replace("repeats = 2", "repeats = 0");
+    let text = folder
+        .read("experiments/small.toml")
+        .replace("repeats = 2", "repeats = 0");
     folder.write("experiments/small.toml", &text);
-    let ran = folder.gridrun(&["check", "--format", "json", "experiments/small.toml"]).ends_with_code(2);
+    let ran = folder
+        .gridrun(&["check", "--format", "json", "experiments/small.toml"])
+        .ends_with_code(2);
     let found: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(found["ok"], false);
     assert_eq!(found["findings"][0]["line"], 20, "{found}");
@@ -41,11 +70,17 @@ fn a_machine_reads_the_same_findings() {
 #[test]
 fn a_missing_file_and_a_missing_profile_are_named() {
     let folder = Folder::new();
-    let ran = folder.gridrun(&["check", "experiments/none.toml"]).ends_with_code(2);
+    let ran = folder
+        .gridrun(&["check", "experiments/none.toml"])
+        .ends_with_code(2);
     assert!(ran.err.contains("experiments/none.toml"), "{}", ran.err);
-    let text = folder.read("experiments/small.toml").replace("\"fast\"", "\"fats\"");
+    let text = folder
+        .read("experiments/small.toml")
+        .replace("\"fast\"", "\"fats\"");
     folder.write("experiments/small.toml", &text);
-    let ran = folder.gridrun(&["check", "experiments/small.toml"]).ends_with_code(2);
+    let ran = folder
+        .gridrun(&["check", "experiments/small.toml"])
+        .ends_with_code(2);
     assert!(ran.err.contains("there are: fast"), "{}", ran.err);
 }
 

@@ -16,7 +16,9 @@ impl Folder {
     /// With a stand-in profile whose engines start at once, and an experiment of two cells that
     /// live and one that has no room for its KV cache.
     pub fn new() -> Self {
-        let folder = Self { root: tempfile::tempdir().unwrap() };
+        let folder = Self {
+            root: tempfile::tempdir().unwrap(),
+        };
         folder.write("profiles/fast.toml", PROFILE);
         folder.write("experiments/small.toml", EXPERIMENT);
         folder
@@ -38,27 +40,46 @@ impl Folder {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gridrun"));
-        command.args(args).current_dir(self.root.path()).env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.root.path())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
         command
     }
 
     /// Runs to the end.
     pub fn gridrun(&self, args: &[&str]) -> Ran {
-        let mut child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .command(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let out = drain(child.stdout.take().unwrap());
         let err = drain(child.stderr.take().unwrap());
         let status = wait(&mut child);
-        Ran::new(Output { status, stdout: out.join().unwrap(), stderr: err.join().unwrap() })
+        Ran::new(Output {
+            status,
+            stdout: out.join().unwrap(),
+            stderr: err.join().unwrap(),
+        })
     }
 
     /// Starts and leaves it running.
     pub fn spawn(&self, args: &[&str]) -> Child {
-        self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        self.command(args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
     }
 
     /// The run directories, oldest first.
     pub fn runs(&self) -> Vec<PathBuf> {
-        let Ok(experiments) = std::fs::read_dir(self.root.path().join("results")) else { return Vec::new() };
+        let Ok(experiments) = std::fs::read_dir(self.root.path().join("results")) else {
+            return Vec::new();
+        };
         let mut runs: Vec<PathBuf> = experiments
             .flat_map(|experiment| std::fs::read_dir(experiment.unwrap().path()).unwrap())
             .map(|run| run.unwrap().path())
@@ -71,9 +92,13 @@ impl Folder {
     /// Events of the only run's journal.
     pub fn journal(&self) -> Vec<serde_json::Value> {
         let runs = self.runs();
-        let [run] = runs.as_slice() else { panic!("one run expected: {runs:?}") };
+        let [run] = runs.as_slice() else {
+            panic!("one run expected: {runs:?}")
+        };
         let text = std::fs::read_to_string(run.join("journal.jsonl")).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// Processes of engines that runs in this folder started.
@@ -84,7 +109,9 @@ impl Folder {
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
             .filter(|pid| {
                 let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                environment.split(|byte| *byte == 0).any(|one| one.starts_with(mark.as_bytes()))
+                environment
+                    .split(|byte| *byte == 0)
+                    .any(|one| one.starts_with(mark.as_bytes()))
             })
             .collect()
     }
@@ -126,7 +153,11 @@ impl Ran {
 
     #[track_caller]
     pub fn ends_with_code(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.out, self.err
+        );
         self
     }
 }

@@ -5,9 +5,23 @@ use crate::folder::Folder;
 #[test]
 fn a_plan_shows_cells_flags_with_their_origin_nodes_starts_and_time() {
     let folder = Folder::new();
-    let ran = folder.gridrun(&["plan", "experiments/small.toml"]).ends_with_code(0);
-    for expected in ["3 cells", "gpu-memory-utilization", "axis", "base", "--no-enable-prefix-caching", "kv-cache", "6 starts"] {
-        assert!(ran.out.contains(expected), "`{expected}` is missing in\n{}", ran.out);
+    let ran = folder
+        .gridrun(&["plan", "experiments/small.toml"])
+        .ends_with_code(0);
+    for expected in [
+        "3 cells",
+        "gpu-memory-utilization",
+        "axis",
+        "base",
+        "--no-enable-prefix-caching",
+        "kv-cache",
+        "6 starts",
+    ] {
+        assert!(
+            ran.out.contains(expected),
+            "`{expected}` is missing in\n{}",
+            ran.out
+        );
     }
     assert!(!folder.path().join("results").exists());
 }
@@ -15,7 +29,9 @@ fn a_plan_shows_cells_flags_with_their_origin_nodes_starts_and_time() {
 #[test]
 fn a_plan_for_machines_has_every_cell_with_its_id() {
     let folder = Folder::new();
-    let ran = folder.gridrun(&["plan", "--format", "json", "experiments/small.toml"]).ends_with_code(0);
+    let ran = folder
+        .gridrun(&["plan", "--format", "json", "experiments/small.toml"])
+        .ends_with_code(0);
     let plan: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(plan["cells"].as_array().unwrap().len(), 3);
     assert_eq!(plan["n_starts"], 6);
@@ -31,7 +47,9 @@ fn a_cycle_is_shown_whole() {
          [[workload]]\nname = \"third\"\nkind = \"kv-cache\"\nafter = [\"second\"]\n[[objective]]",
     );
     folder.write("experiments/small.toml", &text);
-    let ran = folder.gridrun(&["plan", "experiments/small.toml"]).ends_with_code(2);
+    let ran = folder
+        .gridrun(&["plan", "experiments/small.toml"])
+        .ends_with_code(2);
     for node in ["kv-cache", "second", "third"] {
         assert!(ran.err.contains(node), "{}", ran.err);
     }

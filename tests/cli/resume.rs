@@ -8,9 +8,19 @@ use crate::folder::{Folder, eventually, wait};
 /// Outcome of every settled attempt by cell and block, and how often each was settled.
 fn outcomes(folder: &Folder) -> BTreeMap<(String, u64), Vec<String>> {
     let mut found: BTreeMap<_, Vec<String>> = BTreeMap::new();
-    for event in folder.journal().iter().filter(|event| event["event"] == "attempt-settled") {
-        let key = (event["cell_name"].as_str().unwrap().to_owned(), event["block"].as_u64().unwrap());
-        found.entry(key).or_default().push(event["outcome"].as_str().unwrap().to_owned());
+    for event in folder
+        .journal()
+        .iter()
+        .filter(|event| event["event"] == "attempt-settled")
+    {
+        let key = (
+            event["cell_name"].as_str().unwrap().to_owned(),
+            event["block"].as_u64().unwrap(),
+        );
+        found
+            .entry(key)
+            .or_default()
+            .push(event["outcome"].as_str().unwrap().to_owned());
     }
     found
 }
@@ -26,7 +36,9 @@ fn a_killed_run_goes_on_to_the_same_outcomes_and_repeats_nothing_settled() {
     for n in [1, 3, 5, 8, n_events / 2, n_events - 2] {
         let folder = Folder::new();
         let mut child = folder.spawn(&["experiments/small.toml"]);
-        assert!(eventually(|| folder.runs().len() == 1 && folder.journal().len() >= n));
+        assert!(eventually(
+            || folder.runs().len() == 1 && folder.journal().len() >= n
+        ));
         child.kill().unwrap();
         child.wait().unwrap();
         let before = outcomes(&folder);
@@ -34,7 +46,11 @@ fn a_killed_run_goes_on_to_the_same_outcomes_and_repeats_nothing_settled() {
         let after = outcomes(&folder);
         assert_eq!(after, expected, "killed after {n} events");
         for (place, outcomes) in before {
-            assert_eq!(after[&place].len(), outcomes.len(), "{place:?} was run again after a kill at {n}");
+            assert_eq!(
+                after[&place].len(),
+                outcomes.len(),
+                "{place:?} was run again after a kill at {n}"
+            );
         }
         assert!(folder.engines_are_gone());
     }
@@ -69,7 +85,9 @@ fn the_second_process_in_a_run_directory_is_refused() {
 #[test]
 fn a_finished_run_has_nothing_to_resume_and_a_wrong_folder_is_named() {
     let folder = Folder::new();
-    folder.gridrun(&["experiments/small.toml"]).ends_with_code(0);
+    folder
+        .gridrun(&["experiments/small.toml"])
+        .ends_with_code(0);
     let ran = folder.gridrun(&["resume"]).ends_with_code(2);
     assert!(ran.err.contains("no unfinished run"), "{}", ran.err);
     let ran = folder.gridrun(&["resume", "experiments"]).ends_with_code(2);

@@ -9,14 +9,24 @@ use crate::folder::{Folder, eventually, wait};
 #[test]
 fn a_run_measures_names_the_dead_and_leaves_a_report() {
     let folder = Folder::new();
-    let ran = folder.gridrun(&["experiments/small.toml"]).ends_with_code(0);
+    let ran = folder
+        .gridrun(&["experiments/small.toml"])
+        .ends_with_code(0);
     assert!(ran.out.to_uppercase().contains("STAND-IN"), "{}", ran.out);
     let run = folder.runs().remove(0);
     let report = std::fs::read_to_string(run.join("report.md")).unwrap();
     assert!(report.to_uppercase().contains("STAND-IN"), "{report}");
     assert!(report.contains("kv_cache_too_small"), "{report}");
     assert!(report.contains("docker run"), "{report}");
-    for file in ["run.json", "journal.jsonl", "report.json", "frame.csv", "frame.parquet", "prompts.json", "experiment.toml"] {
+    for file in [
+        "run.json",
+        "journal.jsonl",
+        "report.json",
+        "frame.csv",
+        "frame.parquet",
+        "prompts.json",
+        "experiment.toml",
+    ] {
         assert!(run.join(file).is_file(), "{file} is missing");
     }
 
@@ -24,19 +34,43 @@ fn a_run_measures_names_the_dead_and_leaves_a_report() {
         serde_json::from_str(&std::fs::read_to_string(run.join("report.json")).unwrap()).unwrap();
     assert!(report.to_string().contains("ttft_repeat_ms"), "{report}");
 
-    let settled: Vec<_> = folder.journal().into_iter().filter(|event| event["event"] == "attempt-settled").collect();
-    let measured = settled.iter().filter(|event| event["outcome"] == "measured").count();
-    let infeasible = settled.iter().filter(|event| event["outcome"] == "infeasible").count();
+    let settled: Vec<_> = folder
+        .journal()
+        .into_iter()
+        .filter(|event| event["event"] == "attempt-settled")
+        .collect();
+    let measured = settled
+        .iter()
+        .filter(|event| event["outcome"] == "measured")
+        .count();
+    let infeasible = settled
+        .iter()
+        .filter(|event| event["outcome"] == "infeasible")
+        .count();
     // Two living cells, twice each; the dead one once.
     assert_eq!((measured, infeasible), (4, 1), "{settled:#?}");
 
-    for event in settled.iter().filter(|event| event["outcome"] == "measured") {
+    for event in settled
+        .iter()
+        .filter(|event| event["outcome"] == "measured")
+    {
         let hits = event["nodes"][0]["metrics"].get("ttft_hit_ms");
         let on = !event["cell_name"].as_str().unwrap().contains("prefix-off");
-        assert_eq!(hits.is_some(), on, "a hit is proved exactly where prefix caching is on: {event}");
-        let attempt = format!("{}-{}", event["attempt"]["cell"].as_str().unwrap(), event["attempt"]["number"]);
+        assert_eq!(
+            hits.is_some(),
+            on,
+            "a hit is proved exactly where prefix caching is on: {event}"
+        );
+        let attempt = format!(
+            "{}-{}",
+            event["attempt"]["cell"].as_str().unwrap(),
+            event["attempt"]["number"]
+        );
         for file in ["engine.log", "requests.parquet", "metrics.prom"] {
-            assert!(run.join("attempts").join(&attempt).join(file).is_file(), "{attempt}/{file}");
+            assert!(
+                run.join("attempts").join(&attempt).join(file).is_file(),
+                "{attempt}/{file}"
+            );
         }
     }
     assert!(folder.engines_are_gone());
@@ -45,8 +79,14 @@ fn a_run_measures_names_the_dead_and_leaves_a_report() {
 #[test]
 fn events_come_as_json_lines_where_a_machine_asks() {
     let folder = Folder::new();
-    let ran = folder.gridrun(&["run", "--format", "json", "experiments/small.toml"]).ends_with_code(0);
-    let events: Vec<serde_json::Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ran = folder
+        .gridrun(&["run", "--format", "json", "experiments/small.toml"])
+        .ends_with_code(0);
+    let events: Vec<serde_json::Value> = ran
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(events.first().unwrap()["event"], "run-started");
     assert_eq!(events.last().unwrap()["event"], "run-ended");
     assert_eq!(events, folder.journal());
@@ -55,12 +95,17 @@ fn events_come_as_json_lines_where_a_machine_asks() {
 #[test]
 fn nothing_measured_is_not_success_and_the_report_says_why() {
     let folder = Folder::new();
-    let text = folder.read("experiments/small.toml").replace("[0.6, 0.9]", "[0.6]").replace(
-        "[[exclude]]\nwhere = { gpu-mem = 0.6, prefix = false }\n",
-        "",
-    );
+    let text = folder
+        .read("experiments/small.toml")
+        .replace("[0.6, 0.9]", "[0.6]")
+        .replace(
+            "[[exclude]]\nwhere = { gpu-mem = 0.6, prefix = false }\n",
+            "",
+        );
     folder.write("experiments/small.toml", &text);
-    folder.gridrun(&["experiments/small.toml"]).ends_with_code(3);
+    folder
+        .gridrun(&["experiments/small.toml"])
+        .ends_with_code(3);
     let report = std::fs::read_to_string(folder.runs()[0].join("report.md")).unwrap();
     assert!(report.contains("kv_cache_too_small"), "{report}");
 }
@@ -69,7 +114,9 @@ fn nothing_measured_is_not_success_and_the_report_says_why() {
 fn a_wrong_file_starts_nothing() {
     let folder = Folder::new();
     folder.write("experiments/small.toml", "profile = \"fast\"\n[matrix\n");
-    let ran = folder.gridrun(&["experiments/small.toml"]).ends_with_code(2);
+    let ran = folder
+        .gridrun(&["experiments/small.toml"])
+        .ends_with_code(2);
     assert!(ran.err.contains("experiments/small.toml:2:"), "{}", ran.err);
     assert!(folder.runs().is_empty());
 }
@@ -94,26 +141,43 @@ fn ctrl_c_stops_cleanly_and_the_run_can_be_resumed() {
             kill_process(Pid::from_child(&child), Signal::INT).unwrap();
         }
         let status = wait(&mut child);
-        assert_eq!((status.code(), status.signal()), (Some(130), None), "{signals} signals");
+        assert_eq!(
+            (status.code(), status.signal()),
+            (Some(130), None),
+            "{signals} signals"
+        );
         assert!(folder.engines_are_gone());
         folder.gridrun(&["resume"]).ends_with_code(0);
         let last = folder.journal().pop().unwrap();
-        assert_eq!((&last["event"], &last["ending"]), (&"run-ended".into(), &"complete".into()));
+        assert_eq!(
+            (&last["event"], &last["ending"]),
+            (&"run-ended".into(), &"complete".into())
+        );
     }
 }
 
 #[test]
 fn the_key_of_an_attempt_and_other_secrets_are_nowhere_in_the_results() {
     let folder = Folder::new();
-    folder.gridrun(&["experiments/small.toml"]).ends_with_code(0);
+    folder
+        .gridrun(&["experiments/small.toml"])
+        .ends_with_code(0);
     let mut files = vec![folder.runs().remove(0)];
     while let Some(path) = files.pop() {
         if path.is_dir() {
-            files.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            files.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
         } else {
             let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
             let key = text.match_indices("gridrun-").find(|(at, _)| {
-                text[at + 8..].chars().take_while(char::is_ascii_hexdigit).count() >= 32
+                text[at + 8..]
+                    .chars()
+                    .take_while(char::is_ascii_hexdigit)
+                    .count()
+                    >= 32
             });
             assert!(key.is_none(), "{} holds a key", path.display());
         }

@@ -21,29 +21,44 @@ pub const RULES: &[Rule] = &[
     argparse(&[": error: ", "expected at least one argument"]),
     argparse(&[": error: ", "invalid choice"]),
     // Lengths and batches.
-    refused(&["User-specified max_model_len", "is greater than the derived max_model_len"])
-        .about(&["max-model-len"]),
+    refused(&[
+        "User-specified max_model_len",
+        "is greater than the derived max_model_len",
+    ])
+    .about(&["max-model-len"]),
     refused(&["max_num_batched_tokens (", "is smaller than max_model_len"]).about(&[
         "max-num-batched-tokens",
         "max-model-len",
         "enable-chunked-prefill",
     ]),
-    refused(&["max_num_batched_tokens (", "must be greater than or equal to max_num_seqs"])
-        .about(&["max-num-batched-tokens", "max-num-seqs"]),
+    refused(&[
+        "max_num_batched_tokens (",
+        "must be greater than or equal to max_num_seqs",
+    ])
+    .about(&["max-num-batched-tokens", "max-num-seqs"]),
     refused(&["must be greater than or equal to max_num_seqs"]),
     refused(&["long_prefill_token_threshold", "cannot be greater than"]),
     refused(&["max_num_active_seqs", "cannot be greater than"]),
     refused(&["GPU memory utilization must be less than 1.0"]).about(&["gpu-memory-utilization"]),
     // Parallelism.
-    refused(&["Total number of attention heads", "must be divisible by tensor parallel size"])
-        .about(&["tensor-parallel-size"]),
+    refused(&[
+        "Total number of attention heads",
+        "must be divisible by tensor parallel size",
+    ])
+    .about(&["tensor-parallel-size"]),
     refused(&["is not divisible by", "tensor parallel"]).about(&["tensor-parallel-size"]),
-    refused(&["World size (", "is larger than the number of available GPUs"])
-        .about(&["tensor-parallel-size", "pipeline-parallel-size"]),
+    refused(&[
+        "World size (",
+        "is larger than the number of available GPUs",
+    ])
+    .about(&["tensor-parallel-size", "pipeline-parallel-size"]),
     refused(&["please ensure that", "max local gpu count"])
         .about(&["tensor-parallel-size", "pipeline-parallel-size"]),
-    refused(&["local_world_size (", "must be less than or equal to the number of visible"])
-        .about(&["tensor-parallel-size", "pipeline-parallel-size"]),
+    refused(&[
+        "local_world_size (",
+        "must be less than or equal to the number of visible",
+    ])
+    .about(&["tensor-parallel-size", "pipeline-parallel-size"]),
     refused(&["The number of required GPUs exceeds the total number of available GPUs"])
         .about(&["tensor-parallel-size", "pipeline-parallel-size"]),
     refused(&["Pipeline parallelism is not supported"]).about(&["pipeline-parallel-size"]),
@@ -52,8 +67,11 @@ pub const RULES: &[Rule] = &[
     refused(&["is not supported for quantization method"]).about(&["quantization", "dtype"]),
     refused(&["Unknown quantization method"]).about(&["quantization"]),
     refused(&["Quantization method specified in the model config"]).about(&["quantization"]),
-    refused(&["The quantization method", "is not supported for the current GPU"])
-        .about(&["quantization"]),
+    refused(&[
+        "The quantization method",
+        "is not supported for the current GPU",
+    ])
+    .about(&["quantization"]),
     refused(&["quantization is currently not supported"]).about(&["quantization"]),
     refused(&["Cannot find the config file for"]).about(&["quantization"]),
     refused(&["Bfloat16 is only supported on GPUs with compute capability"]).about(&["dtype"]),
@@ -61,10 +79,18 @@ pub const RULES: &[Rule] = &[
     refused(&["Unknown kv cache dtype"]).about(&["kv-cache-dtype"]),
     refused(&["Unknown load format"]).about(&["load-format"]),
     // Attention backends.
-    refused(&["No valid attention backend found for"])
-        .about(&["attention-backend", "kv-cache-dtype", "block-size", "dtype"]),
-    refused(&["Selected backend", "is not valid for this configuration"])
-        .about(&["attention-backend", "kv-cache-dtype", "block-size", "dtype"]),
+    refused(&["No valid attention backend found for"]).about(&[
+        "attention-backend",
+        "kv-cache-dtype",
+        "block-size",
+        "dtype",
+    ]),
+    refused(&["Selected backend", "is not valid for this configuration"]).about(&[
+        "attention-backend",
+        "kv-cache-dtype",
+        "block-size",
+        "dtype",
+    ]),
     refused(&["Invalid attention backend for"]).about(&["attention-backend"]),
     // Tools and reasoning.
     refused(&["--enable-auto-tool-choice requires --tool-call-parser"]),

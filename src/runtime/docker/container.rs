@@ -25,6 +25,10 @@ pub const LABEL_LOCK: &str = "gridrun.lock";
 /// Where an engine listens inside a bridge network.
 const BRIDGE_PORT: u16 = 8000;
 
+/// The daemon's own copy of the log is turned over at this size, whatever it does for others:
+/// a reader that follows a small log can lose lines when it is turned over.
+const LOG_SIZE: &str = "1g";
+
 /// The kernel's name of this host.
 pub fn hostname() -> String {
     rustix::system::uname()
@@ -143,7 +147,10 @@ pub fn host_config(spec: &EngineSpec, memory: Option<u64>) -> HostConfig {
         ),
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),
-            config: Some(HashMap::new()),
+            config: Some(HashMap::from([
+                ("max-size".to_owned(), LOG_SIZE.to_owned()),
+                ("max-file".to_owned(), "2".to_owned()),
+            ])),
         }),
         auto_remove: Some(false),
         ..HostConfig::default()
@@ -284,6 +291,9 @@ mod tests {
         );
         assert_eq!(mount.read_only, Some(true));
         assert_eq!(host.ulimits.unwrap()[0].soft, Some(-1));
+        let log = host.log_config.unwrap();
+        assert_eq!(log.typ.as_deref(), Some("json-file"));
+        assert_eq!(log.config.unwrap()["max-size"], "1g");
         assert_eq!((host.auto_remove, host.restart_policy), (Some(false), None));
         assert_eq!(host.binds, None);
 

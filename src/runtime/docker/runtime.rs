@@ -94,11 +94,6 @@ impl DockerRuntime {
         self
     }
 
-    #[cfg(test)]
-    pub(in crate::runtime::docker) fn client(&self) -> &Client {
-        &self.client
-    }
-
     /// The image of the engines, found, pulled or made.
     pub async fn image(&self) -> Result<&Image, RuntimeError> {
         self.image

@@ -204,7 +204,7 @@ fn notes(run: &Run, measured: &[&Request]) -> Vec<String> {
         (0, _) | (_, Ending::Early { .. }) => {}
         (n, Ending::Whole) => {
             notes.push(format!(
-                "{n} repeats were not sent, because their first requests failed"
+                "repeats not sent because their first requests failed: {n}"
             ));
         }
     }

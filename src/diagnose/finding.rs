@@ -1,0 +1,183 @@
+//! What was found, and how it becomes a [`Failure`]: the words of the cause, the flags that it
+//! is about, whose fault that makes it.
+
+use crate::diagnose::advice::{self, Subject};
+use crate::diagnose::class::{Blame, FailureClass, Phase};
+use crate::diagnose::evidence::Evidence;
+use crate::diagnose::extract::names_flag;
+use crate::diagnose::failure::{Failure, log_tail};
+use crate::diagnose::line::Line;
+use crate::diagnose::message::Message;
+use crate::diagnose::rules::{argument, memory};
+
+/// Lines of a pydantic error that are looked through for the fields it names.
+const VALIDATION_ERROR_LINES: usize = 40;
+
+/// What was found, before it is put into words.
+#[derive(Debug)]
+pub struct Finding {
+    pub class: FailureClass,
+    pub phase: Phase,
+    pub cause: Option<String>,
+    /// Flags that the message is about without naming them.
+    about: Vec<&'static str>,
+    /// The text in which named flags are looked for; the cause itself when empty.
+    context: String,
+}
+
+impl Finding {
+    /// One that no message of the tables tells of.
+    pub fn bare(class: FailureClass, phase: Phase, cause: Option<&Line>) -> Self {
+        let cause = cause.map(|line| line.text.trim().to_owned());
+        Self {
+            class,
+            phase,
+            cause,
+            about: Vec::new(),
+            context: String::new(),
+        }
+    }
+
+    /// One of which only the runtime tells, in words that no table knows.
+    pub fn said_by_the_runtime(phase: Phase, words: &str) -> Self {
+        Self {
+            cause: Some(words.to_owned()),
+            ..Self::bare(FailureClass::Runtime, phase, None)
+        }
+    }
+
+    pub fn of_message(found: &Message, lines: &[Line]) -> Self {
+        let (cause, context) = cause_text(lines, found.at);
+        Self {
+            class: found.class,
+            phase: found.phase,
+            cause: Some(cause),
+            about: about(lines, found),
+            context,
+        }
+    }
+
+    /// Puts it into words.
+    pub fn into_failure(self, evidence: &Evidence) -> Failure {
+        let text = self.cause.as_deref().unwrap_or("");
+        let context = if self.context.is_empty() {
+            text
+        } else {
+            &self.context
+        };
+        let varied: Vec<&str> = evidence
+            .varied_flags
+            .iter()
+            .copied()
+            .filter(|flag| self.about.contains(flag) || names_flag(without_choices(context), flag))
+            .collect();
+        let blame = match self.class {
+            FailureClass::GpuMemoryTaken => {
+                let own_limit = text.contains(memory::CPU_TAKEN);
+                let varies = evidence.varied_flags.contains(&"gpu-memory-utilization");
+                if own_limit && varies {
+                    Blame::Cell
+                } else {
+                    Blame::Profile
+                }
+            }
+            _ if varied.is_empty() => Blame::Profile,
+            _ => Blame::Cell,
+        };
+        let subject = Subject {
+            class: self.class,
+            phase: self.phase,
+            cause: text,
+            evidence,
+        };
+        Failure {
+            class: self.class,
+            phase: self.phase,
+            consequence: self.class.consequence(blame),
+            explanation: advice::explanation(&subject, &varied),
+            suggestion: advice::suggestion(&subject),
+            cause: self.cause,
+            node: None,
+            exit_code: evidence.exit_code,
+            oom_killed: evidence.oom_killed,
+            log_tail: log_tail(evidence.log),
+        }
+    }
+}
+
+/// The words of the cause, and the text in which flags are named.
+///
+/// pydantic writes a heading, then each field on a line of its own, then what is wrong with it.
+fn cause_text(lines: &[Line], at: usize) -> (String, String) {
+    let text = lines[at].text.trim();
+    if !is_validation_heading(text) {
+        return (quoted_by_the_core(text).to_owned(), String::new());
+    }
+    let body: Vec<&str> = lines[at + 1..]
+        .iter()
+        .take(VALIDATION_ERROR_LINES)
+        .map(|line| line.text.as_str())
+        .take_while(|text| !text.is_empty() && !text.starts_with("Traceback"))
+        .collect();
+    let wrong = body.iter().position(|text| {
+        text.starts_with(' ') && !text.trim_start().starts_with("For further information")
+    });
+    let cause = match wrong {
+        Some(index) => {
+            let said = without_input(body[index].trim());
+            match index.checked_sub(1).map(|before| body[before]) {
+                Some(field) if !field.starts_with(' ') => format!("{field}: {said}"),
+                _ => said.to_owned(),
+            }
+        }
+        None => text.to_owned(),
+    };
+    let context = body
+        .iter()
+        .filter(|text| !text.trim_start().starts_with("For further information"))
+        .map(|text| without_input(text))
+        .collect::<Vec<_>>()
+        .join("\n");
+    (cause, context)
+}
+
+fn is_validation_heading(text: &str) -> bool {
+    text.contains("alidation error") && text.contains(" for ")
+}
+
+/// pydantic repeats the whole input behind its message.
+fn without_input(text: &str) -> &str {
+    text.split(" [type=").next().unwrap_or(text)
+}
+
+/// The values that argparse allows may be words of other flags.
+fn without_choices(text: &str) -> &str {
+    text.split(" (choose from").next().unwrap_or(text)
+}
+
+/// The core repeats a worker's error inside a sentence of its own.
+fn quoted_by_the_core(text: &str) -> &str {
+    let inner = text
+        .split_once("Worker failed with error '")
+        .map(|(_, inner)| inner);
+    inner
+        .and_then(|inner| inner.split("', please check").next())
+        .unwrap_or(text)
+}
+
+/// Flags that the message is about, by all the rules that match it or what stands inside it.
+fn about(lines: &[Line], found: &Message) -> Vec<&'static str> {
+    let heading = is_validation_heading(&lines[found.at].text);
+    let length = if heading { VALIDATION_ERROR_LINES } else { 1 };
+    let inside = lines[found.at..]
+        .iter()
+        .take(length)
+        .take_while(|line| !line.text.starts_with("Traceback"))
+        .flat_map(|line| {
+            argument::RULES
+                .iter()
+                .filter(|rule| rule.matches(&line.text))
+        })
+        .flat_map(|rule| rule.about.iter().copied());
+    found.rule.about.iter().copied().chain(inside).collect()
+}

@@ -1,0 +1,655 @@
+//! `docs/EXPERIMENTS.md` and the example files cannot go stale: every TOML block of the page is
+//! checked as `gridrun check` would, what stands between two HTML marks is made again and
+//! compared, and all files of `experiments/` and `profiles/` are checked.
+//!
+//! A TOML block says in its fence what it is:
+//!
+//! - `file=experiments/NAME.toml`, `file=profiles/NAME.toml`: a whole file;
+//! - `fragment=experiment`, `fragment=profile`: sections that stand in place of those with the
+//!   same header in the first whole file of that kind on the page;
+//! - then `warns` or `fails` where it is to have findings; without either it must have none.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use gridrun::matrix::cell::{Cell, SetBy};
+use gridrun::measure::metric::{Availability, Scale, Shape as MetricShape, Stat, WorkloadKind};
+use gridrun::plan::check::{Checked, check};
+use gridrun::spec::diagnostic::{self, Colour, Diagnostic, Source, Sources};
+use gridrun::spec::flag::{FlagName, FlagValue};
+use gridrun::spec::keys::{self, Each, Key, Presence, Shape};
+use gridrun::spec::vllm_flags::{self, Rendered};
+
+const PAGE: &str = "docs/EXPERIMENTS.md";
+const RENEW: &str = "UPDATE_DOCS";
+
+#[test]
+fn the_generated_parts_of_the_page_are_those_of_the_tables() {
+    let page = read(PAGE);
+    let renewed = renew(&page);
+    if std::env::var_os(RENEW).is_some() {
+        fs::write(root().join(PAGE), &renewed).expect("the page can be written");
+        return;
+    }
+    let differs = page
+        .lines()
+        .zip(renewed.lines())
+        .position(|(old, new)| old != new);
+    if let Some(at) = differs {
+        panic!(
+            "{PAGE}, line {}: is\n  {}\nshould be\n  {}\nrun `{RENEW}=1 cargo test --test docs` and commit the page",
+            at + 1,
+            page.lines().nth(at).unwrap_or_default(),
+            renewed.lines().nth(at).unwrap_or_default(),
+        );
+    }
+    assert_eq!(
+        page, renewed,
+        "run `{RENEW}=1 cargo test --test docs` and commit the page"
+    );
+}
+
+#[test]
+fn every_table_has_its_place_on_the_page() {
+    let page = read(PAGE);
+    let kinds = WorkloadKind::ALL.map(|kind| format!("metrics:{}", kind.name()));
+    let fixed = [
+        "keys:experiment",
+        "keys:profile",
+        "flags:short",
+        "flags:reserved",
+    ];
+    for mark in fixed.into_iter().chain(kinds.iter().map(String::as_str)) {
+        assert!(
+            page.contains(&opening(mark)),
+            "{PAGE} has no {}",
+            opening(mark)
+        );
+    }
+}
+
+#[test]
+fn every_toml_block_of_the_page_is_right_or_wrong_as_it_says() {
+    let page = read(PAGE);
+    let blocks = blocks(&page);
+    assert_eq!(
+        blocks.len(),
+        page.matches("\n```toml").count(),
+        "a block of the page was not read"
+    );
+    for block in &blocks {
+        let (findings, sources) = outcome(&blocks, block);
+        let found = match (findings.is_empty(), diagnostic::has_errors(&findings)) {
+            (true, _) => Expected::Nothing,
+            (false, false) => Expected::Warnings,
+            (false, true) => Expected::Errors,
+        };
+        assert_eq!(
+            block.expected,
+            found,
+            "{PAGE}, line {}:\n{}",
+            block.line,
+            diagnostic::render(&findings, &sources, Colour::Plain)
+        );
+    }
+}
+
+#[test]
+fn the_files_of_the_repository_have_no_mistakes() {
+    let mut n_files = 0;
+    for path in toml_files("experiments") {
+        let loaded = gridrun::spec::load(source(&path), &mut |name| {
+            Ok(source(&format!("profiles/{name}.toml")))
+        });
+        check(loaded).unwrap_or_else(|rejected| {
+            panic!(
+                "{}",
+                diagnostic::render(&rejected.diagnostics, &rejected.sources, Colour::Plain)
+            )
+        });
+        n_files += 1;
+    }
+    for path in toml_files("profiles") {
+        let (findings, sources) = check_profile(source(&path));
+        assert!(
+            findings.is_empty(),
+            "{}",
+            diagnostic::render(&findings, &sources, Colour::Plain)
+        );
+        n_files += 1;
+    }
+    assert!(n_files >= 6, "only {n_files} files were found");
+}
+
+// The blocks of the page.
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Nothing,
+    Warnings,
+    Errors,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Experiment,
+    Profile,
+}
+
+/// A TOML block of the page.
+struct Block {
+    /// Of its fence, from 1.
+    line: usize,
+    kind: Kind,
+    /// `None` for a fragment.
+    path: Option<String>,
+    expected: Expected,
+    text: String,
+}
+
+fn blocks(page: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut lines = page.lines().enumerate();
+    while let Some((at, line)) = lines.next() {
+        let Some(info) = line.strip_prefix("```") else {
+            continue;
+        };
+        let body: Vec<&str> = lines
+            .by_ref()
+            .map(|(_, line)| line)
+            .take_while(|line| *line != "```")
+            .collect();
+        let mut words = info.split_whitespace();
+        if words.next() == Some("toml") {
+            blocks.push(block(at + 1, words, body.join("\n") + "\n"));
+        }
+    }
+    blocks
+}
+
+fn block<'a>(line: usize, words: impl Iterator<Item = &'a str>, text: String) -> Block {
+    let mut kind = None;
+    let mut path = None;
+    let mut expected = Expected::Nothing;
+    for word in words {
+        match (word, word.split_once('=')) {
+            ("warns", _) => expected = Expected::Warnings,
+            ("fails", _) => expected = Expected::Errors,
+            (_, Some(("fragment", "experiment"))) => kind = Some(Kind::Experiment),
+            (_, Some(("fragment", "profile"))) => kind = Some(Kind::Profile),
+            (_, Some(("file", file))) => {
+                kind = Some(if file.starts_with("profiles/") {
+                    Kind::Profile
+                } else {
+                    Kind::Experiment
+                });
+                path = Some(file.to_owned());
+            }
+            _ => panic!("{PAGE}, line {line}: `{word}` means nothing in a fence"),
+        }
+    }
+    let kind = kind
+        .unwrap_or_else(|| panic!("{PAGE}, line {line}: the fence does not say what the block is"));
+    Block {
+        line,
+        kind,
+        path,
+        expected,
+        text,
+    }
+}
+
+/// The file that a block is or makes.
+fn file_of(blocks: &[Block], block: &Block) -> Source {
+    if let Some(path) = &block.path {
+        return Source {
+            path: path.clone(),
+            text: Arc::from(block.text.as_str()),
+        };
+    }
+    let first = blocks
+        .iter()
+        .find(|first| first.kind == block.kind && first.path.is_some())
+        .expect("the page has a whole file of each kind");
+    let own: Vec<&str> = sections(&block.text)
+        .into_iter()
+        .map(|(header, _)| header)
+        .collect();
+    let kept = sections(&first.text)
+        .into_iter()
+        .filter(|(header, _)| !own.contains(header));
+    let text: String = kept
+        .map(|(_, text)| text)
+        .chain([block.text.as_str()])
+        .collect();
+    let path = first.path.clone().expect("it was chosen for its path");
+    Source {
+        path,
+        text: Arc::from(text),
+    }
+}
+
+/// A file cut at its headers; what stands before the first has none.
+fn sections(text: &str) -> Vec<(&str, &str)> {
+    let mut cuts = vec![0];
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        if line.starts_with('[') {
+            cuts.push(at);
+        }
+        at += line.len();
+    }
+    cuts.push(text.len());
+    let pieces = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]);
+    pieces
+        .filter(|piece| !piece.is_empty())
+        .map(|piece| {
+            (
+                piece
+                    .lines()
+                    .next()
+                    .filter(|line| line.starts_with('['))
+                    .unwrap_or_default(),
+                piece,
+            )
+        })
+        .collect()
+}
+
+/// Checks a block; the experiment with its cells where nothing is wrong with it.
+fn checked(blocks: &[Block], block: &Block) -> Result<Checked, (Vec<Diagnostic>, Sources)> {
+    let file = file_of(blocks, block);
+    assert_eq!(block.kind, Kind::Experiment, "a profile alone has no cells");
+    let loaded = gridrun::spec::load(file, &mut |name| {
+        let path = format!("profiles/{name}.toml");
+        let on_page = blocks
+            .iter()
+            .find(|block| block.path.as_ref() == Some(&path));
+        Ok(on_page.map_or_else(|| source(&path), |block| file_of(blocks, block)))
+    });
+    check(loaded).map_err(|rejected| (rejected.diagnostics, rejected.sources))
+}
+
+fn outcome(blocks: &[Block], block: &Block) -> (Vec<Diagnostic>, Sources) {
+    match block.kind {
+        Kind::Profile => check_profile(file_of(blocks, block)),
+        Kind::Experiment => match checked(blocks, block) {
+            Ok(checked) => (checked.warnings, checked.sources),
+            Err(rejected) => rejected,
+        },
+    }
+}
+
+/// Checks a profile through an experiment that asks nothing of it.
+fn check_profile(profile: Source) -> (Vec<Diagnostic>, Sources) {
+    const EXPERIMENT: &str = "profile = \"any\"\n\
+        [matrix]\nprefix = [true, false]\n\
+        [[workload]]\nname = \"w\"\nkind = \"kv-cache\"\n\
+        [[objective]]\nmetric = \"w.ttft_repeat_ms\"\ngoal = \"min\"\n";
+    let experiment = Source {
+        path: "any.toml".to_owned(),
+        text: Arc::from(EXPERIMENT),
+    };
+    match check(gridrun::spec::load(
+        experiment,
+        &mut |_| Ok(profile.clone()),
+    )) {
+        Ok(checked) => (checked.warnings, checked.sources),
+        Err(rejected) => (rejected.diagnostics, rejected.sources),
+    }
+}
+
+// The generated parts.
+
+fn opening(mark: &str) -> String {
+    format!("<!-- {mark} -->")
+}
+
+/// The page with everything between two marks made again. `cells` and `findings` speak of the
+/// TOML block before them.
+fn renew(page: &str) -> String {
+    let blocks = blocks(page);
+    let mut renewed = String::new();
+    let mut lines = page.lines().enumerate();
+    while let Some((at, line)) = lines.next() {
+        writeln!(renewed, "{line}").expect("writing to a string succeeds");
+        let mark = line
+            .strip_prefix("<!-- ")
+            .and_then(|rest| rest.strip_suffix(" -->"));
+        let Some(mark) = mark else { continue };
+        let closing = format!("<!-- /{mark} -->");
+        assert!(
+            lines.by_ref().any(|(_, line)| line == closing),
+            "{PAGE}, line {}: {line} is not followed by {closing}",
+            at + 1
+        );
+        let before = || {
+            let block = blocks.iter().rev().find(|block| block.line <= at);
+            block.unwrap_or_else(|| {
+                panic!(
+                    "{PAGE}, line {}: no TOML block stands before {line}",
+                    at + 1
+                )
+            })
+        };
+        let made = match mark {
+            "keys:experiment" => Tables::default().of("the top level", keys::EXPERIMENT),
+            "keys:profile" => Tables::default().of("the top level", keys::PROFILE),
+            "flags:short" => short_flags(),
+            "flags:reserved" => reserved_flags(),
+            "cells" => cells(&blocks, before()),
+            "findings" => findings(&blocks, before()),
+            _ => metrics(
+                mark.strip_prefix("metrics:")
+                    .unwrap_or_else(|| panic!("{PAGE}: what is {line}?")),
+            ),
+        };
+        writeln!(renewed, "\n{}\n\n{closing}", made.trim_end())
+            .expect("writing to a string succeeds");
+    }
+    renewed
+}
+
+/// Renders tables of keys, each once.
+#[derive(Default)]
+struct Tables {
+    done: Vec<(&'static [Key], String)>,
+}
+
+impl Tables {
+    /// The table of a whole file, then those under it.
+    fn of(&mut self, title: &str, keys: &'static [Key]) -> String {
+        self.under("", title, keys)
+    }
+
+    /// `path` is where the keys stand in the file.
+    fn under(&mut self, path: &str, title: &str, keys: &'static [Key]) -> String {
+        self.done.push((keys, title.to_owned()));
+        let rows = keys.iter().map(|key| {
+            let presence = match key.presence {
+                Presence::Required => "required".to_owned(),
+                Presence::Optional => "optional".to_owned(),
+                Presence::Default(value) => format!("`{value}`"),
+            };
+            vec![
+                format!("`{}`", key.name),
+                self.shape(key.shape),
+                presence,
+                key.help.to_owned(),
+            ]
+        });
+        let header = ["key", "type", "required, or default", "meaning"];
+        let mut text = format!(
+            "**{}**\n\n{}\n",
+            capital(title),
+            table(&header, rows.collect())
+        );
+        for key in keys {
+            let path = if path.is_empty() {
+                key.name.to_owned()
+            } else {
+                format!("{path}.{}", key.name)
+            };
+            let (title, inner) = match key.shape {
+                Shape::Table(inner) => (format!("`[{path}]`"), inner),
+                Shape::Tables(inner) | Shape::Workloads(inner) => (format!("`[[{path}]]`"), inner),
+                Shape::Env => (
+                    format!("a variable of `[{path}]` from the environment"),
+                    keys::FROM_ENV,
+                ),
+                Shape::Ulimits => (
+                    format!("a limit of `[{path}]` with both bounds"),
+                    keys::ULIMIT,
+                ),
+                _ => continue,
+            };
+            if self.title(inner).is_none() {
+                text.push_str(&self.under(&path, &title, inner));
+            }
+            if let Shape::Workloads(_) = key.shape {
+                for kind in WorkloadKind::ALL {
+                    let title = format!("{title} with kind = \"{}\"", kind.name());
+                    text.push_str(&self.under(&path, &title, keys::of_kind(kind)));
+                }
+            }
+        }
+        text
+    }
+
+    fn title(&self, keys: &[Key]) -> Option<&str> {
+        self.done
+            .iter()
+            .find(|(done, _)| *done == keys)
+            .map(|(_, title)| title.as_str())
+    }
+
+    fn shape(&self, shape: Shape) -> String {
+        let inner = |inner| match self.title(inner) {
+            Some(title) => format!("keys of {title}"),
+            None => "keys below".to_owned(),
+        };
+        match shape {
+            Shape::Text => "text".to_owned(),
+            Shape::Name { dots: true } => {
+                "name: up to 64 of `a-z 0-9 _ . -`, a letter or digit first".to_owned()
+            }
+            Shape::Name { dots: false } => {
+                "name: up to 64 of `a-z 0-9 _ -`, a letter or digit first".to_owned()
+            }
+            Shape::Bool => "true or false".to_owned(),
+            Shape::Whole { min, .. } => format!("whole number, at least {min}"),
+            Shape::Positive => "number above 0".to_owned(),
+            Shape::Bytes { zero: false } => "size above 0, as `\"24GiB\"`".to_owned(),
+            Shape::Bytes { zero: true } => "size, as `\"24GiB\"` or `\"0B\"`".to_owned(),
+            Shape::Duration => "time above 0, as `\"90s\"`".to_owned(),
+            Shape::Percent => "at least 0 % and below 100 %, as `\"2%\"`".to_owned(),
+            Shape::Choice(words) => words
+                .iter()
+                .map(|word| format!("`\"{word}\"`"))
+                .collect::<Vec<_>>()
+                .join(" or "),
+            Shape::EnvName => "name of an environment variable".to_owned(),
+            Shape::Texts => "list of texts".to_owned(),
+            Shape::Kind => WorkloadKind::ALL
+                .map(|kind| format!("`\"{}\"`", kind.name()))
+                .join(" or "),
+            Shape::Metric => "`NODE.METRIC[.STAT]`".to_owned(),
+            Shape::Condition => "`NODE.METRIC[.STAT] OP NUMBER UNIT`".to_owned(),
+            Shape::Table(keys) => format!("table, {}", inner(keys)),
+            Shape::Tables(keys) => format!("list of tables, {}", inner(keys)),
+            Shape::Workloads(keys) => {
+                format!("list of tables, {}, and those of the kind", inner(keys))
+            }
+            Shape::Knobs { each, env } => {
+                let each = match each {
+                    Each::Axis => "a list of values",
+                    Each::AnyOf => "a value or a list of values",
+                    Each::One => "a value",
+                };
+                let env = if env { "; variables under `env`" } else { "" };
+                format!("table of flags, each with {each}{env}")
+            }
+            Shape::Env => "table of variables, each a text or `{ from-env = \"NAME\" }`".to_owned(),
+            Shape::Gpus => {
+                "`\"all\"`, `\"none\"`, a count, or a list of indices or UUIDs".to_owned()
+            }
+            Shape::Ulimits => "table of limits, each a number or `{ soft, hard }`".to_owned(),
+        }
+    }
+}
+
+fn short_flags() -> String {
+    let names: Vec<FlagName> = vllm_flags::names()
+        .map(|name| FlagName(name.to_owned()))
+        .collect();
+    let rows = names
+        .iter()
+        .filter(|name| vllm_flags::short_name(name) != name.as_str())
+        .map(|name| {
+            vec![
+                format!("`{}`", vllm_flags::short_name(name)),
+                format!("`{name}`"),
+            ]
+        });
+    table(&["short", "flag"], rows.collect())
+}
+
+fn reserved_flags() -> String {
+    let names = vllm_flags::names().map(|name| FlagName(name.to_owned()));
+    let rows = names.filter_map(|name| {
+        Some(vec![
+            format!("`{name}`"),
+            vllm_flags::reserved(&name)?.to_owned(),
+        ])
+    });
+    table(&["flag", "why a file cannot set it"], rows.collect())
+}
+
+fn metrics(kind: &str) -> String {
+    let kind = WorkloadKind::ALL
+        .into_iter()
+        .find(|known| known.name() == kind)
+        .expect("the mark names a kind");
+    let rows = kind.metrics().iter().map(|metric| {
+        let scale = match metric.scale {
+            Scale::Ratio => "ratio",
+            Scale::Proportion => "proportion",
+            Scale::Signed => "signed",
+        };
+        let shape = match metric.shape {
+            MetricShape::Scalar => "one number".to_owned(),
+            MetricShape::Distribution => Stat::ALL.map(Stat::name).join(" "),
+        };
+        let cells = match metric.availability {
+            Availability::EveryCell => "every cell",
+            Availability::ProvedOnly => "where proved",
+        };
+        let objective =
+            metric.scale == Scale::Ratio && metric.availability == Availability::EveryCell;
+        let unit = match metric.unit.symbol() {
+            "" => "none",
+            symbol => symbol,
+        };
+        vec![
+            format!("`{}`", metric.name),
+            unit.to_owned(),
+            scale.to_owned(),
+            shape,
+            cells.to_owned(),
+            if objective { "yes" } else { "no" }.to_owned(),
+            metric.meaning.to_owned(),
+        ]
+    });
+    let header = [
+        "metric",
+        "unit",
+        "scale",
+        "statistics",
+        "which cells have it",
+        "objective",
+        "meaning",
+    ];
+    table(&header, rows.collect())
+}
+
+fn cells(blocks: &[Block], block: &Block) -> String {
+    let checked = checked(blocks, block)
+        .unwrap_or_else(|_| panic!("{PAGE}, line {}: it has errors", block.line));
+    let rows = checked.cells.iter().map(|cell| {
+        vec![
+            format!("`{}`", cell.name),
+            format!("`{}`", cell.id),
+            given(cell).join(", "),
+        ]
+    });
+    table(
+        &[
+            "cell",
+            "id",
+            "what its engine is given beside the base flags, and who set it",
+        ],
+        rows.collect(),
+    )
+}
+
+/// What the experiment gives the engine of a cell.
+fn given(cell: &Cell) -> Vec<String> {
+    let flags = cell
+        .flags
+        .iter()
+        .map(|(name, setting)| (vllm_flags::render(name, &setting.value), name, setting));
+    let flags = flags
+        .filter(|(_, _, setting)| setting.by != SetBy::Base)
+        .map(|(rendered, name, setting)| match rendered {
+            Rendered::Args(args) => format!("`{}` ({})", args.join(" "), setting.by),
+            Rendered::LeftOut { .. } => format!("no `--{name}` ({})", setting.by),
+        });
+    let env = cell
+        .env
+        .iter()
+        .map(|(name, setting)| format!("`{name}={}` ({})", setting.value, setting.by));
+    let memory = cell
+        .memory
+        .map(|bytes| format!("{} MiB of memory", bytes >> 20));
+    flags.chain(env).chain(memory).collect()
+}
+
+fn findings(blocks: &[Block], block: &Block) -> String {
+    let (findings, sources) = outcome(blocks, block);
+    format!(
+        "```text\n{}```\n",
+        diagnostic::render(&findings, &sources, Colour::Plain)
+    )
+}
+
+fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let line = |cells: Vec<String>| {
+        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
+    let rule = vec!["---".to_owned(); header.len()];
+    [header, rule].into_iter().chain(rows).map(line).collect()
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+// Files.
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn source(path: &str) -> Source {
+    Source {
+        path: path.to_owned(),
+        text: Arc::from(read(path)),
+    }
+}
+
+/// The TOML files of a folder of the repository, as it names them.
+fn toml_files(folder: &str) -> Vec<String> {
+    let entries =
+        fs::read_dir(root().join(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("the folder can be listed").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+        .collect();
+    files.sort();
+    let name = |path: PathBuf| {
+        path.file_name()
+            .map(|name| format!("{folder}/{}", name.to_string_lossy()))
+    };
+    files.into_iter().filter_map(name).collect()
+}
