@@ -67,7 +67,6 @@ pub enum EventKind {
         text: String,
     },
     RunEnded {
-        #[serde(flatten)]
         ending: RunEnding,
     },
 }
@@ -93,6 +92,94 @@ impl AttemptPhase {
             Self::Attesting => "attesting",
             Self::Measuring => "measuring",
             Self::Stopping => "stopping",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixture;
+    use crate::id::{AttemptNo, CellId};
+
+    /// One event of each kind with everything in it that can be in it.
+    fn kinds() -> Vec<EventKind> {
+        let attempt = AttemptId {
+            cell: CellId::of("a"),
+            number: AttemptNo(2),
+        };
+        let record = fixture::full();
+        let run = record.manifest.run.clone();
+        let mut kinds = vec![
+            EventKind::RunStarted {
+                run,
+                experiment: "e".to_owned(),
+                n_cells: 1,
+                n_planned: 2,
+                n_settled: 0,
+                stand_in: true,
+            },
+            EventKind::Swept {
+                what: vec!["a container".to_owned()],
+            },
+            EventKind::AttemptStarted {
+                attempt: attempt.clone(),
+                cell_name: "a".to_owned(),
+                block: 1,
+            },
+            EventKind::AttemptPhase {
+                attempt: attempt.clone(),
+                phase: AttemptPhase::Measuring,
+            },
+            EventKind::NodeStarted {
+                attempt,
+                node: "kv-cache".to_owned(),
+            },
+            EventKind::Waiting {
+                what: "docker".to_owned(),
+            },
+            EventKind::Notice {
+                text: "back".to_owned(),
+            },
+        ];
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        for ending in [
+            RunEnding::Open,
+            RunEnding::Complete { at },
+            RunEnding::Stopped {
+                at,
+                because: "x".to_owned(),
+            },
+        ] {
+            kinds.push(EventKind::RunEnded { ending });
+        }
+        for settled in record.settled {
+            if let crate::outcome::Outcome::Measured(measured) = &settled.outcome {
+                for report in measured.nodes.clone() {
+                    let attempt = settled.attempt.clone();
+                    kinds.push(EventKind::NodeFinished { attempt, report });
+                }
+            }
+            let settled = Box::new(settled);
+            kinds.push(EventKind::AttemptSettled { settled });
+        }
+        kinds
+    }
+
+    #[test]
+    fn every_event_is_read_back_as_it_was_written() {
+        let kinds = kinds();
+        assert!(kinds.len() > 15, "the fixture has too few attempts");
+        for kind in kinds {
+            let event = RunEvent {
+                at: jiff::Timestamp::UNIX_EPOCH,
+                elapsed_ms: 0.5,
+                kind,
+            };
+            let line = serde_json::to_string(&event).unwrap();
+            let read: RunEvent =
+                serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"));
+            assert_eq!(read, event);
         }
     }
 }

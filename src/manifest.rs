@@ -88,7 +88,7 @@ pub struct RunRecord {
 
 /// How far a run came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "ending", rename_all = "kebab-case")]
+#[serde(tag = "how", rename_all = "kebab-case")]
 pub enum RunEnding {
     /// Every planned attempt settled.
     Complete { at: jiff::Timestamp },

@@ -12,10 +12,7 @@ pub(super) struct BadInput(pub String);
 
 /// The exit code that an error asks for: that of the first of its causes which has one.
 pub fn exit_of(error: &anyhow::Error) -> Exit {
-    error
-        .chain()
-        .find_map(|cause| of_cause(cause))
-        .unwrap_or(Exit::Internal)
+    error.chain().find_map(of_cause).unwrap_or(Exit::Internal)
 }
 
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {

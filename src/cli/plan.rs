@@ -13,7 +13,7 @@ use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::outcome::{Measured, Outcome};
 use crate::plan::check::Checked;
 use crate::plan::estimate::{Basis, Estimate, Pace, estimate};
-use crate::spec::flag::FlagName;
+use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::{RuntimeChoice, StandInProfile};
 use crate::spec::vllm_flags::{Rendered, render};
 use crate::store::layout::runs;
@@ -152,7 +152,10 @@ fn one_cell(cell: &Cell) -> String {
         text += &format!("    {}\n", shown(name, setting));
     }
     for (name, setting) in &cell.env {
-        text += &format!("    {name}={} ({})\n", setting.value, setting.by);
+        text += &match setting.value {
+            FlagValue::Default => format!("    {name} is not set ({})\n", setting.by),
+            _ => format!("    {name}={} ({})\n", setting.value, setting.by),
+        };
     }
     if let Some(memory) = cell.memory {
         text += &format!("    memory limit {} (cell)\n", bytesize::ByteSize(memory));

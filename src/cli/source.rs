@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
-
+use crate::cli::fault::BadInput;
 use crate::plan::check::{Checked, Rejected, check};
 use crate::spec;
 use crate::spec::diagnostic::Source;
@@ -14,8 +13,12 @@ use crate::spec::diagnostic::Source;
 /// # Errors
 /// When the experiment file itself cannot be read; everything else is a finding.
 pub(super) fn load(file: &Path) -> anyhow::Result<Result<Checked, Rejected>> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the experiment file {}", file.display()))?;
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        BadInput(format!(
+            "cannot read the experiment file {}: {error}",
+            file.display()
+        ))
+    })?;
     let source = Source {
         path: file.display().to_string(),
         text: Arc::from(text),

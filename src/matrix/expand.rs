@@ -113,7 +113,8 @@ pub fn expand(experiment: &Experiment) -> Expansion {
             .diagnostics
             .extend(about_whens(experiment, &vocabulary, &all));
     }
-    if !places.is_empty() {
+    // An empty axis was named already; an exclude without any matrix matches nothing.
+    if !places.is_empty() || experiment.axes.is_empty() {
         expansion
             .diagnostics
             .extend(about_excludes(experiment, &vocabulary, &places));

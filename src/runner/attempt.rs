@@ -13,7 +13,7 @@ use crate::measure::node::{NodeReport, NodeStatus};
 use crate::measure::prompt::PromptBook;
 use crate::outcome::{EndState, Measured, Outcome};
 use crate::runner::cancel::Cancel;
-use crate::runner::nodes::{NodeWatcher, NodesEnding, NodesRun, run_nodes};
+use crate::runner::nodes::{NodeWatcher, Nodes, NodesEnding, NodesRun};
 use crate::runner::ports::{
     Engine, Journal, Launch, Load, LoadError, ReadyServer, Runtime, RuntimeError, StopMode,
     StoreError, Target,
@@ -165,16 +165,15 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             recorder: self.recorder,
             attempt: &self.launch.attempt,
         };
-        let nodes = run_nodes(
-            engine,
-            self.load,
-            &server,
-            self.experiment,
-            self.node_order,
-            &book,
-            self.cancel,
-            &mut watcher,
-        )
+        let nodes = Nodes {
+            load: self.load,
+            server: &server,
+            experiment: self.experiment,
+            order: self.node_order,
+            book: &book,
+            cancel: self.cancel,
+        }
+        .run(engine, &mut watcher)
         .await?;
         self.recorder
             .journal()

@@ -15,6 +15,7 @@ use crate::runner::attempt::{Attempt, AttemptError, Ended};
 use crate::runner::cancel::Cancel;
 use crate::runner::ports::{Gpu, Journal, Launch, Load, Runtime, RuntimeError, StoreError};
 use crate::runner::recorder::Recorder;
+use crate::spec::flag::FlagValue;
 use crate::spec::vllm_flags::{Rendered, render};
 
 /// How long a vanished runtime is awaited. A Docker upgrade takes a minute or two.
@@ -218,7 +219,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             env: cell
                 .env
                 .iter()
-                .map(|(name, setting)| (name.clone(), setting.value.to_string()))
+                .map(|(name, setting)| (name.clone(), variable(&setting.value)))
                 .collect(),
             memory: cell
                 .memory
@@ -344,6 +345,18 @@ pub fn arguments(cell: &Cell) -> Vec<String> {
         })
         .flatten()
         .collect()
+}
+
+/// The value of a varied environment variable; `None` where it is not to be set.
+fn variable(value: &FlagValue) -> Option<String> {
+    match value {
+        FlagValue::Default => None,
+        FlagValue::Bool(_)
+        | FlagValue::Int(_)
+        | FlagValue::Float(_)
+        | FlagValue::Text(_)
+        | FlagValue::List(_) => Some(value.to_string()),
+    }
 }
 
 /// The name under which the engine serves its model: the first of `--served-model-name`, else

@@ -10,4 +10,6 @@ pub mod ready;
 pub mod recorder;
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod tests;

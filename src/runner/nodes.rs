@@ -50,69 +50,100 @@ pub trait NodeWatcher {
     fn finished(&mut self, report: &NodeReport) -> Result<(), Self::Error>;
 }
 
-/// Runs the nodes in `order`.
-///
-/// # Errors
-/// When the runtime can no longer say whether the engine lives, or the watcher fails.
-pub async fn run_nodes<E, L, W, Err>(
-    engine: &mut E,
-    load: &L,
-    server: &ReadyServer,
-    experiment: &Experiment,
-    order: &[String],
-    book: &PromptBook,
-    cancel: &Cancel,
-    watcher: &mut W,
-) -> Result<NodesRun, Err>
-where
-    E: Engine,
-    L: Load,
-    W: NodeWatcher<Error = Err>,
-    Err: From<RuntimeError>,
-{
-    let mut run = NodesRun {
-        reports: Vec::new(),
-        requests: Vec::new(),
-        ending: NodesEnding::Finished,
-    };
-    let mut closed: BTreeMap<&str, String> = BTreeMap::new();
-    for workload in in_order(experiment, order) {
-        if let Some(because) = blocked_by(workload, &closed) {
-            closed.insert(&workload.name, because.clone());
-            let report = skipped(workload, because);
-            watcher.finished(&report)?;
-            run.reports.push(report);
-            continue;
+/// The DAG of an experiment against one ready engine.
+pub struct Nodes<'a, L> {
+    pub load: &'a L,
+    pub server: &'a ReadyServer,
+    pub experiment: &'a Experiment,
+    /// Names of the nodes, each after its predecessors.
+    pub order: &'a [String],
+    pub book: &'a PromptBook,
+    pub cancel: &'a Cancel,
+}
+
+impl<L: Load> Nodes<'_, L> {
+    /// Runs the nodes in order.
+    ///
+    /// # Errors
+    /// When the runtime can no longer say whether the engine lives, or the watcher fails.
+    pub async fn run<E, W, Err>(&self, engine: &mut E, watcher: &mut W) -> Result<NodesRun, Err>
+    where
+        E: Engine,
+        W: NodeWatcher<Error = Err>,
+        Err: From<RuntimeError>,
+    {
+        let mut run = NodesRun {
+            reports: Vec::new(),
+            requests: Vec::new(),
+            ending: NodesEnding::Finished,
+        };
+        let mut closed: BTreeMap<&str, String> = BTreeMap::new();
+        for workload in in_order(self.experiment, self.order) {
+            let node = workload.name.clone();
+            if let Some(because) = blocked_by(workload, &closed) {
+                closed.insert(&workload.name, because.clone());
+                let report = skipped(workload, because);
+                watcher.finished(&report)?;
+                run.reports.push(report);
+                continue;
+            }
+            watcher.started(&node)?;
+            let (record, ending) = match self.one(engine, workload).await? {
+                NodeEnd::Ended(record) => {
+                    if let Some(because) = closes(self.experiment, &record.report) {
+                        closed.insert(&workload.name, because);
+                    }
+                    run.take(Some(record), watcher)?;
+                    continue;
+                }
+                NodeEnd::EngineExited(record) => (record, NodesEnding::EngineExited { node }),
+                NodeEnd::Unresponsive(record, because) => {
+                    (Some(record), NodesEnding::Unresponsive { node, because })
+                }
+                NodeEnd::Cancelled => (None, NodesEnding::Cancelled),
+            };
+            run.take(record, watcher)?;
+            run.ending = ending;
+            break;
         }
-        watcher.started(&workload.name)?;
-        let record = match one_node(engine, load, server, workload, book, cancel).await? {
-            NodeEnd::Ended(record) => record,
-            NodeEnd::EngineExited(record) => {
-                run.take(record, watcher)?;
-                run.ending = NodesEnding::EngineExited {
-                    node: workload.name.clone(),
-                };
-                return Ok(run);
-            }
-            NodeEnd::Unresponsive(record, because) => {
-                run.take(record, watcher)?;
-                run.ending = NodesEnding::Unresponsive {
-                    node: workload.name.clone(),
-                    because,
-                };
-                return Ok(run);
-            }
-            NodeEnd::Cancelled => {
-                run.ending = NodesEnding::Cancelled;
-                return Ok(run);
+        Ok(run)
+    }
+
+    async fn one<E: Engine>(
+        &self,
+        engine: &mut E,
+        workload: &Workload,
+    ) -> Result<NodeEnd, RuntimeError> {
+        let measuring = self.load.run(self.server, workload, self.book);
+        tokio::pin!(measuring);
+        let record = tokio::select! {
+            biased;
+            () = self.cancel.asked() => return Ok(NodeEnd::Cancelled),
+            record = &mut measuring => record,
+            exited = engine.exited() => {
+                exited?;
+                let partial = tokio::time::timeout(LAST_REQUESTS, measuring).await.ok();
+                return Ok(NodeEnd::EngineExited(partial));
             }
         };
-        if let Some(because) = closes(experiment, &record.report) {
-            closed.insert(&workload.name, because);
+        if record.report.n_failed == 0 {
+            return Ok(NodeEnd::Ended(record));
         }
-        run.take(Some(record), watcher)?;
+        // Failed requests may be the first sign of a death that the process itself shows later.
+        match self.load.probe(self.server.target()).await {
+            Probe::Ready => Ok(NodeEnd::Ended(record)),
+            Probe::NotYet { because } | Probe::HealthyOnly { because } => {
+                tokio::select! {
+                    biased;
+                    () = self.cancel.asked() => Ok(NodeEnd::Cancelled),
+                    exited = engine.exited() => exited.map(|()| NodeEnd::EngineExited(Some(record))),
+                    () = tokio::time::sleep(DEATH_TAKES_AT_MOST) => {
+                        Ok(NodeEnd::Unresponsive(record, because))
+                    }
+                }
+            }
+        }
     }
-    Ok(run)
 }
 
 impl NodesRun {
@@ -131,46 +162,10 @@ impl NodesRun {
 
 enum NodeEnd {
     Ended(NodeRecord),
+    /// With the requests that were sent before, if they could be had.
     EngineExited(Option<NodeRecord>),
-    Unresponsive(Option<NodeRecord>, String),
+    Unresponsive(NodeRecord, String),
     Cancelled,
-}
-
-async fn one_node<E: Engine, L: Load>(
-    engine: &mut E,
-    load: &L,
-    server: &ReadyServer,
-    workload: &Workload,
-    book: &PromptBook,
-    cancel: &Cancel,
-) -> Result<NodeEnd, RuntimeError> {
-    let measuring = load.run(server, workload, book);
-    tokio::pin!(measuring);
-    let record = tokio::select! {
-        biased;
-        () = cancel.asked() => return Ok(NodeEnd::Cancelled),
-        record = &mut measuring => record,
-        exited = engine.exited() => {
-            exited?;
-            let partial = tokio::time::timeout(LAST_REQUESTS, measuring).await.ok();
-            return Ok(NodeEnd::EngineExited(partial));
-        }
-    };
-    if record.report.n_failed == 0 {
-        return Ok(NodeEnd::Ended(record));
-    }
-    // Failed requests may be the first sign of a death that the process itself shows later.
-    match load.probe(server.target()).await {
-        Probe::Ready => Ok(NodeEnd::Ended(record)),
-        Probe::NotYet { because } | Probe::HealthyOnly { because } => {
-            tokio::select! {
-                biased;
-                () = cancel.asked() => Ok(NodeEnd::Cancelled),
-                exited = engine.exited() => exited.map(|()| NodeEnd::EngineExited(Some(record))),
-                () = tokio::time::sleep(DEATH_TAKES_AT_MOST) => Ok(NodeEnd::Unresponsive(Some(record), because)),
-            }
-        }
-    }
 }
 
 fn in_order<'a>(

@@ -70,8 +70,9 @@ pub struct Launch {
     pub cell_name: String,
     /// Arguments of `vllm serve` after the model, without host, port and key.
     pub args: Vec<String>,
-    /// Varied environment variables; the runtime adds the profile's own.
-    pub env: Vec<(String, String)>,
+    /// Varied environment variables; the runtime adds the profile's own. `None` leaves a
+    /// variable away, also where the profile sets it.
+    pub env: Vec<(String, Option<String>)>,
     /// Memory limit in bytes: the cell's, else the profile's.
     pub memory: Option<u64>,
     /// Throw-away key of this attempt, handed over as `VLLM_API_KEY`.

@@ -182,12 +182,15 @@ impl EngineSpec {
         let given = self
             .env
             .iter()
-            .map(|variable| (&variable.name, &variable.value));
-        let varied = launch.env.iter().map(|(name, value)| (name, value));
+            .map(|variable| (&variable.name, Some(&variable.value)));
+        let varied = launch
+            .env
+            .iter()
+            .map(|(name, value)| (name, value.as_ref()));
         let mut all: Vec<(String, String)> = Vec::new();
         for (name, value) in given.chain(varied) {
             all.retain(|(known, _)| known != name);
-            all.push((name.clone(), value.clone()));
+            all.extend(value.map(|value| (name.clone(), value.clone())));
         }
         all.retain(|(known, _)| known != API_KEY_VARIABLE);
         all.push((API_KEY_VARIABLE.to_owned(), launch.api_key.clone()));
@@ -301,8 +304,8 @@ pub(crate) mod tests {
         let spec = EngineSpec::from_profile(&profile(), with_token, "/lock".into()).unwrap();
         let mut launch = launch(Path::new("/log"));
         launch.env = vec![
-            ("HF_HUB_OFFLINE".to_owned(), "0".to_owned()),
-            (API_KEY_VARIABLE.to_owned(), "mine".to_owned()),
+            ("HF_HUB_OFFLINE".to_owned(), Some("0".to_owned())),
+            (API_KEY_VARIABLE.to_owned(), Some("mine".to_owned())),
         ];
         let all: Vec<String> = spec
             .environment(&launch)

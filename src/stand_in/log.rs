@@ -61,6 +61,7 @@ impl Log {
     }
 
     /// Everything to one writer, in order.
+    #[cfg(test)]
     pub fn to(sink: impl Write + Send + 'static) -> Self {
         let out: Sink = Arc::new(Mutex::new(sink));
         Self {

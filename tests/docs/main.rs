@@ -9,18 +9,18 @@
 //!   same header in the first whole file of that kind on the page;
 //! - then `warns` or `fails` where it is to have findings; without either it must have none.
 
+mod tables;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use gridrun::matrix::cell::{Cell, SetBy};
-use gridrun::measure::metric::{Availability, Scale, Shape as MetricShape, Stat, WorkloadKind};
+use gridrun::measure::metric::WorkloadKind;
 use gridrun::plan::check::{Checked, check};
+use gridrun::spec;
 use gridrun::spec::diagnostic::{self, Colour, Diagnostic, Source, Sources};
-use gridrun::spec::flag::{FlagName, FlagValue};
-use gridrun::spec::keys::{self, Each, Key, Presence, Shape};
-use gridrun::spec::vllm_flags::{self, Rendered};
+use gridrun::spec::keys;
 
 const PAGE: &str = "docs/EXPERIMENTS.md";
 const RENEW: &str = "UPDATE_DOCS";
@@ -100,7 +100,7 @@ fn every_toml_block_of_the_page_is_right_or_wrong_as_it_says() {
 fn the_files_of_the_repository_have_no_mistakes() {
     let mut n_files = 0;
     for path in toml_files("experiments") {
-        let loaded = gridrun::spec::load(source(&path), &mut |name| {
+        let loaded = spec::load(source(&path), &mut |name| {
             Ok(source(&format!("profiles/{name}.toml")))
         });
         check(loaded).unwrap_or_else(|rejected| {
@@ -242,19 +242,18 @@ fn sections(text: &str) -> Vec<(&str, &str)> {
         at += line.len();
     }
     cuts.push(text.len());
-    let pieces = cuts.windows(2).map(|cut| &text[cut[0]..cut[1]]);
-    pieces
+    let header = |piece: &str| {
+        let first = piece.lines().next().unwrap_or_default();
+        if first.starts_with('[') {
+            first.len()
+        } else {
+            0
+        }
+    };
+    cuts.windows(2)
+        .map(|cut| &text[cut[0]..cut[1]])
         .filter(|piece| !piece.is_empty())
-        .map(|piece| {
-            (
-                piece
-                    .lines()
-                    .next()
-                    .filter(|line| line.starts_with('['))
-                    .unwrap_or_default(),
-                piece,
-            )
-        })
+        .map(|piece| (&piece[..header(piece)], piece))
         .collect()
 }
 
@@ -262,7 +261,7 @@ fn sections(text: &str) -> Vec<(&str, &str)> {
 fn checked(blocks: &[Block], block: &Block) -> Result<Checked, (Vec<Diagnostic>, Sources)> {
     let file = file_of(blocks, block);
     assert_eq!(block.kind, Kind::Experiment, "a profile alone has no cells");
-    let loaded = gridrun::spec::load(file, &mut |name| {
+    let loaded = spec::load(file, &mut |name| {
         let path = format!("profiles/{name}.toml");
         let on_page = blocks
             .iter()
@@ -292,10 +291,7 @@ fn check_profile(profile: Source) -> (Vec<Diagnostic>, Sources) {
         path: "any.toml".to_owned(),
         text: Arc::from(EXPERIMENT),
     };
-    match check(gridrun::spec::load(
-        experiment,
-        &mut |_| Ok(profile.clone()),
-    )) {
+    match check(spec::load(experiment, &mut |_| Ok(profile.clone()))) {
         Ok(checked) => (checked.warnings, checked.sources),
         Err(rejected) => (rejected.diagnostics, rejected.sources),
     }
@@ -335,16 +331,17 @@ fn renew(page: &str) -> String {
             })
         };
         let made = match mark {
-            "keys:experiment" => Tables::default().of("the top level", keys::EXPERIMENT),
-            "keys:profile" => Tables::default().of("the top level", keys::PROFILE),
-            "flags:short" => short_flags(),
-            "flags:reserved" => reserved_flags(),
+            "keys:experiment" => tables::keys(keys::EXPERIMENT),
+            "keys:profile" => tables::keys(keys::PROFILE),
+            "flags:short" => tables::short_flags(),
+            "flags:reserved" => tables::reserved_flags(),
             "cells" => cells(&blocks, before()),
             "findings" => findings(&blocks, before()),
-            _ => metrics(
-                mark.strip_prefix("metrics:")
-                    .unwrap_or_else(|| panic!("{PAGE}: what is {line}?")),
-            ),
+            _ => WorkloadKind::ALL
+                .into_iter()
+                .find(|kind| mark.strip_prefix("metrics:") == Some(kind.name()))
+                .map(tables::metrics)
+                .unwrap_or_else(|| panic!("{PAGE}, line {}: what is {line}?", at + 1)),
         };
         writeln!(renewed, "\n{}\n\n{closing}", made.trim_end())
             .expect("writing to a string succeeds");
@@ -352,248 +349,10 @@ fn renew(page: &str) -> String {
     renewed
 }
 
-/// Renders tables of keys, each once.
-#[derive(Default)]
-struct Tables {
-    done: Vec<(&'static [Key], String)>,
-}
-
-impl Tables {
-    /// The table of a whole file, then those under it.
-    fn of(&mut self, title: &str, keys: &'static [Key]) -> String {
-        self.under("", title, keys)
-    }
-
-    /// `path` is where the keys stand in the file.
-    fn under(&mut self, path: &str, title: &str, keys: &'static [Key]) -> String {
-        self.done.push((keys, title.to_owned()));
-        let rows = keys.iter().map(|key| {
-            let presence = match key.presence {
-                Presence::Required => "required".to_owned(),
-                Presence::Optional => "optional".to_owned(),
-                Presence::Default(value) => format!("`{value}`"),
-            };
-            vec![
-                format!("`{}`", key.name),
-                self.shape(key.shape),
-                presence,
-                key.help.to_owned(),
-            ]
-        });
-        let header = ["key", "type", "required, or default", "meaning"];
-        let mut text = format!(
-            "**{}**\n\n{}\n",
-            capital(title),
-            table(&header, rows.collect())
-        );
-        for key in keys {
-            let path = if path.is_empty() {
-                key.name.to_owned()
-            } else {
-                format!("{path}.{}", key.name)
-            };
-            let (title, inner) = match key.shape {
-                Shape::Table(inner) => (format!("`[{path}]`"), inner),
-                Shape::Tables(inner) | Shape::Workloads(inner) => (format!("`[[{path}]]`"), inner),
-                Shape::Env => (
-                    format!("a variable of `[{path}]` from the environment"),
-                    keys::FROM_ENV,
-                ),
-                Shape::Ulimits => (
-                    format!("a limit of `[{path}]` with both bounds"),
-                    keys::ULIMIT,
-                ),
-                _ => continue,
-            };
-            if self.title(inner).is_none() {
-                text.push_str(&self.under(&path, &title, inner));
-            }
-            if let Shape::Workloads(_) = key.shape {
-                for kind in WorkloadKind::ALL {
-                    let title = format!("{title} with kind = \"{}\"", kind.name());
-                    text.push_str(&self.under(&path, &title, keys::of_kind(kind)));
-                }
-            }
-        }
-        text
-    }
-
-    fn title(&self, keys: &[Key]) -> Option<&str> {
-        self.done
-            .iter()
-            .find(|(done, _)| *done == keys)
-            .map(|(_, title)| title.as_str())
-    }
-
-    fn shape(&self, shape: Shape) -> String {
-        let inner = |inner| match self.title(inner) {
-            Some(title) => format!("keys of {title}"),
-            None => "keys below".to_owned(),
-        };
-        match shape {
-            Shape::Text => "text".to_owned(),
-            Shape::Name { dots: true } => {
-                "name: up to 64 of `a-z 0-9 _ . -`, a letter or digit first".to_owned()
-            }
-            Shape::Name { dots: false } => {
-                "name: up to 64 of `a-z 0-9 _ -`, a letter or digit first".to_owned()
-            }
-            Shape::Bool => "true or false".to_owned(),
-            Shape::Whole { min, .. } => format!("whole number, at least {min}"),
-            Shape::Positive => "number above 0".to_owned(),
-            Shape::Bytes { zero: false } => "size above 0, as `\"24GiB\"`".to_owned(),
-            Shape::Bytes { zero: true } => "size, as `\"24GiB\"` or `\"0B\"`".to_owned(),
-            Shape::Duration => "time above 0, as `\"90s\"`".to_owned(),
-            Shape::Percent => "at least 0 % and below 100 %, as `\"2%\"`".to_owned(),
-            Shape::Choice(words) => words
-                .iter()
-                .map(|word| format!("`\"{word}\"`"))
-                .collect::<Vec<_>>()
-                .join(" or "),
-            Shape::EnvName => "name of an environment variable".to_owned(),
-            Shape::Texts => "list of texts".to_owned(),
-            Shape::Kind => WorkloadKind::ALL
-                .map(|kind| format!("`\"{}\"`", kind.name()))
-                .join(" or "),
-            Shape::Metric => "`NODE.METRIC[.STAT]`".to_owned(),
-            Shape::Condition => "`NODE.METRIC[.STAT] OP NUMBER UNIT`".to_owned(),
-            Shape::Table(keys) => format!("table, {}", inner(keys)),
-            Shape::Tables(keys) => format!("list of tables, {}", inner(keys)),
-            Shape::Workloads(keys) => {
-                format!("list of tables, {}, and those of the kind", inner(keys))
-            }
-            Shape::Knobs { each, env } => {
-                let each = match each {
-                    Each::Axis => "a list of values",
-                    Each::AnyOf => "a value or a list of values",
-                    Each::One => "a value",
-                };
-                let env = if env { "; variables under `env`" } else { "" };
-                format!("table of flags, each with {each}{env}")
-            }
-            Shape::Env => "table of variables, each a text or `{ from-env = \"NAME\" }`".to_owned(),
-            Shape::Gpus => {
-                "`\"all\"`, `\"none\"`, a count, or a list of indices or UUIDs".to_owned()
-            }
-            Shape::Ulimits => "table of limits, each a number or `{ soft, hard }`".to_owned(),
-        }
-    }
-}
-
-fn short_flags() -> String {
-    let names: Vec<FlagName> = vllm_flags::names()
-        .map(|name| FlagName(name.to_owned()))
-        .collect();
-    let rows = names
-        .iter()
-        .filter(|name| vllm_flags::short_name(name) != name.as_str())
-        .map(|name| {
-            vec![
-                format!("`{}`", vllm_flags::short_name(name)),
-                format!("`{name}`"),
-            ]
-        });
-    table(&["short", "flag"], rows.collect())
-}
-
-fn reserved_flags() -> String {
-    let names = vllm_flags::names().map(|name| FlagName(name.to_owned()));
-    let rows = names.filter_map(|name| {
-        Some(vec![
-            format!("`{name}`"),
-            vllm_flags::reserved(&name)?.to_owned(),
-        ])
-    });
-    table(&["flag", "why a file cannot set it"], rows.collect())
-}
-
-fn metrics(kind: &str) -> String {
-    let kind = WorkloadKind::ALL
-        .into_iter()
-        .find(|known| known.name() == kind)
-        .expect("the mark names a kind");
-    let rows = kind.metrics().iter().map(|metric| {
-        let scale = match metric.scale {
-            Scale::Ratio => "ratio",
-            Scale::Proportion => "proportion",
-            Scale::Signed => "signed",
-        };
-        let shape = match metric.shape {
-            MetricShape::Scalar => "one number".to_owned(),
-            MetricShape::Distribution => Stat::ALL.map(Stat::name).join(" "),
-        };
-        let cells = match metric.availability {
-            Availability::EveryCell => "every cell",
-            Availability::ProvedOnly => "where proved",
-        };
-        let objective =
-            metric.scale == Scale::Ratio && metric.availability == Availability::EveryCell;
-        let unit = match metric.unit.symbol() {
-            "" => "none",
-            symbol => symbol,
-        };
-        vec![
-            format!("`{}`", metric.name),
-            unit.to_owned(),
-            scale.to_owned(),
-            shape,
-            cells.to_owned(),
-            if objective { "yes" } else { "no" }.to_owned(),
-            metric.meaning.to_owned(),
-        ]
-    });
-    let header = [
-        "metric",
-        "unit",
-        "scale",
-        "statistics",
-        "which cells have it",
-        "objective",
-        "meaning",
-    ];
-    table(&header, rows.collect())
-}
-
 fn cells(blocks: &[Block], block: &Block) -> String {
     let checked = checked(blocks, block)
         .unwrap_or_else(|_| panic!("{PAGE}, line {}: it has errors", block.line));
-    let rows = checked.cells.iter().map(|cell| {
-        vec![
-            format!("`{}`", cell.name),
-            format!("`{}`", cell.id),
-            given(cell).join(", "),
-        ]
-    });
-    table(
-        &[
-            "cell",
-            "id",
-            "what its engine is given beside the base flags, and who set it",
-        ],
-        rows.collect(),
-    )
-}
-
-/// What the experiment gives the engine of a cell.
-fn given(cell: &Cell) -> Vec<String> {
-    let flags = cell
-        .flags
-        .iter()
-        .map(|(name, setting)| (vllm_flags::render(name, &setting.value), name, setting));
-    let flags = flags
-        .filter(|(_, _, setting)| setting.by != SetBy::Base)
-        .map(|(rendered, name, setting)| match rendered {
-            Rendered::Args(args) => format!("`{}` ({})", args.join(" "), setting.by),
-            Rendered::LeftOut { .. } => format!("no `--{name}` ({})", setting.by),
-        });
-    let env = cell
-        .env
-        .iter()
-        .map(|(name, setting)| format!("`{name}={}` ({})", setting.value, setting.by));
-    let memory = cell
-        .memory
-        .map(|bytes| format!("{} MiB of memory", bytes >> 20));
-    flags.chain(env).chain(memory).collect()
+    tables::cells(&checked.cells)
 }
 
 fn findings(blocks: &[Block], block: &Block) -> String {
@@ -602,23 +361,6 @@ fn findings(blocks: &[Block], block: &Block) -> String {
         "```text\n{}```\n",
         diagnostic::render(&findings, &sources, Colour::Plain)
     )
-}
-
-fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
-    let line = |cells: Vec<String>| {
-        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        format!("| {} |\n", cells.join(" | "))
-    };
-    let header: Vec<String> = header.iter().map(|name| (*name).to_owned()).collect();
-    let rule = vec!["---".to_owned(); header.len()];
-    [header, rule].into_iter().chain(rows).map(line).collect()
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
 }
 
 // Files.

@@ -1,0 +1,558 @@
+//! Fake ports, and a bench on which a run with all of them is carried out.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::event::{EventKind, RunEvent};
+use crate::id::{AttemptId, CellId, RunId};
+use crate::manifest::{Engines, HostFacts, Manifest, RunEnding};
+use crate::matrix::cell::{Cell, SetBy, Setting};
+use crate::measure::metric::WorkloadKind;
+use crate::measure::node::{MetricValue, NodeRecord, NodeReport, NodeStatus};
+use crate::measure::prompt::PromptBook;
+use crate::measure::request::Request;
+use crate::outcome::{EndState, Outcome, RuntimeFacts, Settled};
+use crate::plan::blocks::plan;
+use crate::runner::cancel::Cancel;
+use crate::runner::dispatcher::{Dispatcher, Finished};
+use crate::runner::ports::{
+    Clock, Engine, Gpu, Journal, Launch, Load, LoadError, Observed, Probe, ReadyServer, Runtime,
+    RuntimeError, StopMode, StoreError, Target,
+};
+use crate::runner::recorder::Recorder;
+use crate::spec::experiment::{
+    Experiment, KvCacheSpec, Predecessor, RunSettings, Workload, WorkloadSpec,
+};
+use crate::spec::flag::{FlagName, FlagValue};
+use crate::spec::profile::{EngineProfile, Gpus, Network, Profile, RuntimeChoice};
+
+/// What one start of the fake engine does.
+#[derive(Debug, Clone)]
+pub enum Script {
+    /// Ready after some looks, serves, measures.
+    Serves,
+    /// Ends by itself before it is ready.
+    Dies {
+        log: &'static str,
+        exit_code: i64,
+        oom_killed: bool,
+    },
+    /// `/health` never turns green.
+    NeverReady,
+    /// `/health` is green and no completion comes.
+    HealthyOnly,
+    /// Serves until the node runs, then requests fail and the process exits a while later.
+    DiesUnderLoad,
+    /// Every request of the node fails and the engine serves on.
+    FailsRequests,
+    /// The connection to the runtime breaks while it starts.
+    RuntimeVanishes,
+    Refused(&'static str),
+}
+
+type Trace = Arc<Mutex<Vec<String>>>;
+
+struct FakeRuntime {
+    scripts: Mutex<VecDeque<Script>>,
+    trace: Trace,
+    /// Looks until the runtime answers again.
+    absent_for: Mutex<u32>,
+}
+
+struct FakeEngine {
+    script: Script,
+    trace: Trace,
+    url: String,
+}
+
+impl Runtime for FakeRuntime {
+    type Engine = FakeEngine;
+
+    async fn prepare(&self) -> Result<RuntimeFacts, RuntimeError> {
+        Ok(RuntimeFacts::default())
+    }
+
+    async fn start(&self, launch: &Launch) -> Result<FakeEngine, RuntimeError> {
+        let script = self
+            .scripts
+            .lock()
+            .unwrap()
+            .pop_front()
+            .expect("no script is left for this start");
+        self.trace
+            .lock()
+            .unwrap()
+            .push(format!("start {}", launch.cell_name));
+        match script {
+            Script::Refused(words) => Err(RuntimeError::Refused {
+                words: words.to_owned(),
+            }),
+            script => {
+                let url = serialise(&script);
+                Ok(FakeEngine {
+                    script,
+                    trace: Arc::clone(&self.trace),
+                    url,
+                })
+            }
+        }
+    }
+
+    async fn sweep(&self) -> Result<Vec<String>, RuntimeError> {
+        self.trace.lock().unwrap().push("sweep".to_owned());
+        Ok(Vec::new())
+    }
+
+    async fn reachable(&self) -> bool {
+        let mut absent = self.absent_for.lock().unwrap();
+        if *absent == 0 {
+            return true;
+        }
+        *absent -= 1;
+        false
+    }
+}
+
+/// The fake load recognises the script by the address.
+fn serialise(script: &Script) -> String {
+    format!("{script:?}")
+}
+
+impl Engine for FakeEngine {
+    fn base_url(&self) -> &str {
+        &self.url
+    }
+
+    fn reference(&self) -> &str {
+        "fake"
+    }
+
+    async fn exited(&mut self) -> Result<(), RuntimeError> {
+        match self.script {
+            Script::Dies { .. } => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok(())
+            }
+            Script::DiesUnderLoad => {
+                tokio::time::sleep(Duration::from_secs(8)).await;
+                Ok(())
+            }
+            Script::RuntimeVanishes => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Err(RuntimeError::Unreachable {
+                    what: "the daemon is gone".to_owned(),
+                    source: None,
+                })
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn log(&self) -> String {
+        match self.script {
+            Script::Dies { log, .. } => log.to_owned(),
+            Script::DiesUnderLoad => {
+                "INFO:     Application startup complete.\n(APIServer pid=1) ERROR 11-24 03:16:59 \
+                 [async_llm.py:731] vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an \
+                 issue. See stack trace (above) for the root cause.\n"
+                    .to_owned()
+            }
+            _ => "INFO: Application startup complete.\n".to_owned(),
+        }
+    }
+
+    async fn stop(self, how: StopMode) -> Result<EndState, RuntimeError> {
+        self.trace.lock().unwrap().push(format!(
+            "stop {}",
+            if how == StopMode::Kill {
+                "at once"
+            } else {
+                "gracefully"
+            }
+        ));
+        match self.script {
+            Script::Dies {
+                exit_code,
+                oom_killed,
+                ..
+            } => Ok(EndState {
+                by_itself: true,
+                exit_code: Some(exit_code),
+                oom_killed: Some(oom_killed),
+                ..EndState::default()
+            }),
+            Script::DiesUnderLoad => Ok(EndState {
+                by_itself: true,
+                exit_code: Some(0),
+                oom_killed: Some(false),
+                ..EndState::default()
+            }),
+            Script::RuntimeVanishes => Err(RuntimeError::Unreachable {
+                what: "the daemon is gone".to_owned(),
+                source: None,
+            }),
+            _ => Ok(EndState {
+                exit_code: Some(0),
+                oom_killed: Some(false),
+                ..EndState::default()
+            }),
+        }
+    }
+}
+
+struct FakeLoad {
+    /// Asks the run to stop while a node runs.
+    stop_during_node: Option<Cancel>,
+    /// A node has run against the engine that dies under load.
+    dying: AtomicBool,
+}
+
+impl Load for FakeLoad {
+    async fn probe(&self, target: &Target) -> Probe {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        match target.base_url.as_str() {
+            url if url.starts_with("Dies {")
+                || url.starts_with("Never")
+                || url.starts_with("Runtime") =>
+            {
+                Probe::NotYet {
+                    because: "connection refused".to_owned(),
+                }
+            }
+            url if url.starts_with("HealthyOnly") || self.dying.load(Ordering::Relaxed) => {
+                Probe::HealthyOnly {
+                    because: "no completion".to_owned(),
+                }
+            }
+            _ => Probe::Ready,
+        }
+    }
+
+    async fn facts(&self, _server: &ReadyServer) -> Result<Observed, LoadError> {
+        Ok(Observed::default())
+    }
+
+    async fn compose(
+        &self,
+        _: &ReadyServer,
+        _: &[Workload],
+        seed: u64,
+    ) -> Result<PromptBook, LoadError> {
+        Ok(PromptBook {
+            version: 1,
+            model: "m".to_owned(),
+            seed,
+            nodes: Vec::new(),
+        })
+    }
+
+    async fn run(&self, server: &ReadyServer, workload: &Workload, _: &PromptBook) -> NodeRecord {
+        if let Some(cancel) = &self.stop_during_node {
+            cancel.ask();
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let url = &server.target().base_url;
+        self.dying
+            .store(url.starts_with("DiesUnderLoad"), Ordering::Relaxed);
+        let fails = url.starts_with("DiesUnderLoad") || url.starts_with("FailsRequests");
+        let status = if fails {
+            NodeStatus::Failed {
+                because: "HTTP 500".to_owned(),
+            }
+        } else {
+            NodeStatus::Completed
+        };
+        let metrics = if fails {
+            BTreeMap::new()
+        } else {
+            BTreeMap::from([("acceleration".to_owned(), MetricValue::Scalar(2.0))])
+        };
+        NodeRecord {
+            report: NodeReport {
+                node: workload.name.clone(),
+                kind: WorkloadKind::KvCache,
+                status,
+                took_ms: 2000.0,
+                metrics,
+                n_requests: 4,
+                n_failed: if fails { 4 } else { 0 },
+                notes: Vec::new(),
+            },
+            requests: Vec::new(),
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+pub struct MemoryJournal {
+    events: Arc<Mutex<Vec<RunEvent>>>,
+    prompts: Arc<Mutex<Option<PromptBook>>>,
+    /// Appending fails from this event on.
+    pub full_after: Option<usize>,
+}
+
+impl Journal for MemoryJournal {
+    fn append(&mut self, event: &RunEvent) -> Result<(), StoreError> {
+        let mut events = self.events.lock().unwrap();
+        if self.full_after.is_some_and(|limit| events.len() >= limit) {
+            return Err(StoreError {
+                what: "the disk is full: cannot write".to_owned(),
+                path: PathBuf::from("journal.jsonl"),
+                source: Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)),
+            });
+        }
+        events.push(event.clone());
+        Ok(())
+    }
+
+    fn log_path(&mut self, attempt: &AttemptId) -> Result<PathBuf, StoreError> {
+        Ok(PathBuf::from(attempt.to_string()))
+    }
+
+    fn keep_requests(&mut self, _: &AttemptId, _: &[Request]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn keep_metrics(&mut self, _: &AttemptId, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn prompts(&mut self) -> Result<Option<PromptBook>, StoreError> {
+        Ok(self.prompts.lock().unwrap().clone())
+    }
+
+    fn keep_prompts(&mut self, book: &PromptBook) -> Result<(), StoreError> {
+        *self.prompts.lock().unwrap() = Some(book.clone());
+        Ok(())
+    }
+}
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
+}
+
+/// Memory on one card: a level before the start, and levels seen after the stop.
+struct FakeGpu(Mutex<VecDeque<u64>>);
+
+impl Gpu for FakeGpu {
+    fn describe(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn memory_used(&self) -> Option<Vec<u64>> {
+        let mut levels = self.0.lock().unwrap();
+        let level = if levels.len() > 1 {
+            levels.pop_front()?
+        } else {
+            *levels.front()?
+        };
+        Some(vec![level << 20])
+    }
+}
+
+fn cell(name: &str) -> Cell {
+    let setting = Setting {
+        value: FlagValue::Int(name.len() as i64),
+        by: SetBy::Axis,
+    };
+    Cell {
+        id: CellId::of(name),
+        name: name.to_owned(),
+        coordinates: Vec::new(),
+        flags: BTreeMap::from([(FlagName("max-num-seqs".to_owned()), setting)]),
+        env: BTreeMap::new(),
+        memory: None,
+    }
+}
+
+fn workload(name: &str, after: &[&str]) -> Workload {
+    Workload {
+        name: name.to_owned(),
+        after: after
+            .iter()
+            .map(|node| Predecessor {
+                node: (*node).to_owned(),
+                at: Default::default(),
+            })
+            .collect(),
+        spec: WorkloadSpec::KvCache(KvCacheSpec {
+            iterations: 2,
+            prompt_tokens: 100,
+            max_tokens: 4,
+        }),
+        at: Default::default(),
+    }
+}
+
+pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Manifest {
+    let engine = EngineProfile {
+        runtime: RuntimeChoice::StandIn,
+        image: None,
+        model: "m".to_owned(),
+        gpus: Gpus::None,
+        shm: None,
+        ipc_host: false,
+        memory: None,
+        ulimits: Vec::new(),
+        network: Network::Host,
+        volumes: Vec::new(),
+        flags: Vec::new(),
+        env: Vec::new(),
+        ready_timeout: Duration::from_secs(60),
+        stop_timeout: Duration::from_secs(30),
+        request_timeout: Duration::from_secs(60),
+    };
+    Manifest {
+        format: Manifest::FORMAT,
+        gridrun: "0".to_owned(),
+        run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 1),
+        started_at: jiff::Timestamp::UNIX_EPOCH,
+        experiment: Experiment {
+            name: "e".to_owned(),
+            profile: Profile {
+                name: "p".to_owned(),
+                engine,
+                stand_in: None,
+            },
+            axes: Vec::new(),
+            whens: Vec::new(),
+            named_cells: Vec::new(),
+            excludes: Vec::new(),
+            workloads: vec![workload("first", &[]), workload("second", &["first"])],
+            gates: Vec::new(),
+            objectives: Vec::new(),
+            use_cases: Vec::new(),
+            run: RunSettings {
+                repeats,
+                seed: 1,
+                equivalence: 0.02,
+                deadline,
+            },
+        },
+        cells: cells.iter().map(|name| cell(name)).collect(),
+        node_order: vec!["first".to_owned(), "second".to_owned()],
+        sources: Vec::new(),
+        engines: Engines::ProcessStandIn,
+        runtime: RuntimeFacts {
+            runtime: "fake".to_owned(),
+            ..RuntimeFacts::default()
+        },
+        host: HostFacts::default(),
+    }
+}
+
+/// One run with everything fake.
+pub struct Bench {
+    pub manifest: Manifest,
+    pub scripts: Vec<Script>,
+    pub cancel: Cancel,
+    pub stop_during_node: bool,
+    pub absent_for: u32,
+    pub journal: MemoryJournal,
+    pub gpu: Vec<u64>,
+    pub settled: Vec<Settled>,
+}
+
+pub struct Ran {
+    pub finished: Finished,
+    /// Events in order, one word or two each.
+    pub events: Vec<String>,
+    /// What the runtime was asked to do, in order.
+    pub trace: Vec<String>,
+}
+
+impl Bench {
+    pub fn new(cells: &[&str], scripts: &[Script]) -> Self {
+        Self {
+            manifest: manifest(cells, 1, None),
+            scripts: scripts.to_vec(),
+            cancel: Cancel::new(),
+            stop_during_node: false,
+            absent_for: 0,
+            journal: MemoryJournal::default(),
+            gpu: vec![0],
+            settled: Vec::new(),
+        }
+    }
+
+    pub async fn run(self) -> Ran {
+        let trace = Trace::default();
+        let runtime = FakeRuntime {
+            scripts: Mutex::new(self.scripts.into()),
+            trace: Arc::clone(&trace),
+            absent_for: Mutex::new(self.absent_for),
+        };
+        let load = FakeLoad {
+            stop_during_node: self.stop_during_node.then(|| self.cancel.clone()),
+            dying: AtomicBool::new(false),
+        };
+        let run = &self.manifest.experiment.run;
+        let planned = plan(&self.manifest.cells, run.repeats, run.seed);
+        let (watchers, _events) = mpsc::unbounded_channel();
+        let events = Arc::clone(&self.journal.events);
+        let finished = Dispatcher {
+            runtime: &runtime,
+            load: &load,
+            gpu: &FakeGpu(Mutex::new(self.gpu.into())),
+            recorder: Recorder::new(self.journal, Box::new(StoppedClock), watchers),
+            cancel: &self.cancel,
+            manifest: &self.manifest,
+            plan: &planned,
+            settled: self.settled,
+            new_key: &|| "key".to_owned(),
+        }
+        .run()
+        .await;
+        let events = events.lock().unwrap().iter().map(short).collect();
+        let trace = trace.lock().unwrap().clone();
+        Ran {
+            finished,
+            events,
+            trace,
+        }
+    }
+}
+
+fn short(event: &RunEvent) -> String {
+    match &event.kind {
+        EventKind::RunStarted {
+            n_planned,
+            n_settled,
+            ..
+        } => format!("run {n_settled}/{n_planned}"),
+        EventKind::Swept { .. } => "swept".to_owned(),
+        EventKind::AttemptStarted {
+            cell_name, attempt, ..
+        } => format!("attempt {cell_name} {}", attempt.number.0),
+        EventKind::AttemptPhase { phase, .. } => phase.name().to_owned(),
+        EventKind::NodeStarted { node, .. } => format!("node {node}"),
+        EventKind::NodeFinished { report, .. } => match &report.status {
+            NodeStatus::Completed => format!("{} completed", report.node),
+            NodeStatus::Failed { .. } => format!("{} failed", report.node),
+            NodeStatus::Skipped { .. } => format!("{} skipped", report.node),
+        },
+        EventKind::AttemptSettled { settled } => match &settled.outcome {
+            Outcome::Measured(_) => "measured".to_owned(),
+            Outcome::Infeasible(failure) => format!("infeasible {:?}", failure.class),
+            Outcome::Failed(failure) => format!("failed {:?}", failure.class),
+            Outcome::Cancelled => "cancelled".to_owned(),
+        },
+        EventKind::Waiting { .. } => "waiting".to_owned(),
+        EventKind::Notice { .. } => "notice".to_owned(),
+        EventKind::RunEnded { ending } => match ending {
+            RunEnding::Complete { .. } => "complete".to_owned(),
+            RunEnding::Stopped { .. } => "stopped".to_owned(),
+            RunEnding::Open => "open".to_owned(),
+        },
+    }
+}
