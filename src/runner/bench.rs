@@ -224,7 +224,9 @@ impl Load for FakeLoad {
                     because: "connection refused".to_owned(),
                 }
             }
-            url if url.starts_with("HealthyOnly") || self.dying.load(Ordering::Relaxed) => {
+            url if url.starts_with("HealthyOnly")
+                || (url.starts_with("DiesUnderLoad") && self.dying.load(Ordering::Relaxed)) =>
+            {
                 Probe::HealthyOnly {
                     because: "no completion".to_owned(),
                 }
