@@ -1,5 +1,6 @@
 //! Parse, run, print, exit.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,7 +11,8 @@ fn main() -> ExitCode {
     match dispatch(Cli::parse()) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("gridrun: {error:#}");
+            // Nobody may be listening any more.
+            let _ = writeln!(std::io::stderr(), "gridrun: {error:#}");
             exit_of(&error).into()
         }
     }

@@ -26,7 +26,7 @@ pub enum Outcome {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// Start of the container or process to ready, in milliseconds.
+    /// From the order to start the container or process to ready, in milliseconds.
     pub ready_after_ms: f64,
     /// In the order in which they ran.
     pub nodes: Vec<NodeReport>,

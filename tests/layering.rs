@@ -41,7 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bollard", &["runtime/docker/"]),
     ("polars", &["decide/frame", "store/parquet.rs"]),
     ("petgraph", &["plan/dag.rs"]),
-    ("indicatif", &["ui/progress.rs"]),
+    ("indicatif", &["ui/progress.rs", "ui/pull.rs"]),
     ("reqwest", &["load/"]),
     ("axum", &["stand_in/"]),
     ("clap", &["cli/", "main.rs"]),

@@ -19,7 +19,7 @@ pub(super) fn clean(args: &CleanArgs) -> anyhow::Result<Exit> {
         StandInImages::Keep
     };
     let Swept {
-        removed,
+        said,
         without_docker,
     } = runtime.block_on(sweep_all(images))?;
     let note = without_docker.map(|error| format!("containers were not looked at: {error}"));
@@ -28,13 +28,13 @@ pub(super) fn clean(args: &CleanArgs) -> anyhow::Result<Exit> {
         Format::Json => writeln!(
             out,
             "{}",
-            serde_json::json!({ "removed": removed, "note": note })
+            serde_json::json!({ "found": said, "note": note })
         )?,
         Format::Text => {
-            for line in &removed {
-                writeln!(out, "removed {line}")?;
+            for line in &said {
+                writeln!(out, "{line}")?;
             }
-            if removed.is_empty() {
+            if said.is_empty() {
                 writeln!(out, "nothing of a dead run was left")?;
             }
             if let Some(note) = note {

@@ -5,6 +5,7 @@
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
@@ -17,7 +18,7 @@ use crate::exit::Exit;
 use crate::gpu::null::NullGpu;
 use crate::id::{RunId, sha256_hex};
 use crate::load::HttpLoad;
-use crate::manifest::{Engines, Manifest, RunEnding, RunRecord, SourceCopy};
+use crate::manifest::{Engines, HostFacts, Manifest, RunEnding, RunRecord, SourceCopy};
 use crate::outcome::RuntimeFacts;
 use crate::plan::blocks::{PlannedAttempt, plan};
 use crate::plan::check::Checked;
@@ -25,7 +26,7 @@ use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
 use crate::runner::ports::{Clock, Runtime};
 use crate::runner::recorder::Recorder;
-use crate::runtime::{DockerRuntime, EngineSpec, ProcessRuntime};
+use crate::runtime::{DockerRuntime, EngineSpec, ProcessRuntime, PullProgress};
 use crate::spec::diagnostic::{Source, Sources};
 use crate::spec::profile::{Gpus, Profile};
 use crate::stand_in;
@@ -34,6 +35,7 @@ use crate::store::layout::RunDir;
 use crate::store::lock::{self, Lock};
 use crate::store::{durable, record};
 use crate::ui::progress::Progress;
+use crate::ui::pull::{Look, Pull, Pulled};
 use crate::ui::tally::Tally;
 use crate::ui::{jsonl, plain};
 
@@ -98,6 +100,7 @@ pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
             // Read again under the lock: the run may have gone on in between.
             let stored = record::read(&dir)?;
             same_engine(&stored.manifest.runtime, &facts)?;
+            same_machine(&stored.manifest.host, &host::facts(&NullGpu))?;
             Ok((lock, stored))
         };
         with_runtime(&profile, engines, &dir, output, begin).await
@@ -123,10 +126,36 @@ async fn with_runtime(
     let spec = engine_spec(profile, engines, dir.lock())?;
     match engines {
         Engines::Docker | Engines::DockerStandIn => {
-            let runtime = DockerRuntime::connect(spec).await?;
+            let pull = Arc::new(Pull::new(look_of_pull(output.progress)));
+            let shown = Arc::clone(&pull);
+            let runtime = DockerRuntime::connect(spec)
+                .await?
+                .with_pull_listener(move |progress| shown.show(pulled(progress)));
+            let begin = |facts: RuntimeFacts| {
+                pull.finish();
+                begin(facts)
+            };
             drive(runtime, dir, output, begin).await
         }
         Engines::ProcessStandIn => drive(ProcessRuntime::new(spec), dir, output, begin).await,
+    }
+}
+
+fn look_of_pull(kind: ProgressKind) -> Look {
+    match kind {
+        ProgressKind::None => Look::Nothing,
+        ProgressKind::Auto if std::io::stderr().is_terminal() => Look::Bar,
+        ProgressKind::Auto | ProgressKind::Plain => Look::Lines,
+    }
+}
+
+fn pulled(progress: &PullProgress) -> Pulled<'_> {
+    Pulled {
+        image: &progress.image,
+        n_layers: progress.n_layers,
+        n_layers_done: progress.n_layers_done,
+        bytes: progress.bytes,
+        total_bytes: progress.total_bytes,
     }
 }
 
@@ -215,6 +244,27 @@ fn same_engine(before: &RuntimeFacts, now: &RuntimeFacts) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Nor two machines.
+fn same_machine(before: &HostFacts, now: &HostFacts) -> anyhow::Result<()> {
+    let told = |host: &HostFacts| {
+        let cpu = host.cpu.as_deref().unwrap_or("CPU unknown");
+        let gpus = match host.gpus.as_slice() {
+            [] => "no GPU seen".to_owned(),
+            gpus => gpus.join(", "),
+        };
+        format!("{}, {} x {cpu}, {gpus}", host.hostname, host.n_cpus)
+    };
+    let (before, now) = (told(before), told(now));
+    if before != now {
+        return Err(BadInput(format!(
+            "this run began on another machine ({before}; this is {now}): attempts of two machines cannot be \
+             compared; start a new run here, or resume it there"
+        ))
+        .into());
+    }
+    Ok(())
+}
+
 struct WallClock;
 
 impl Clock for WallClock {
@@ -231,8 +281,17 @@ async fn drive<R: Runtime>(
 ) -> anyhow::Result<Exit> {
     let cancel = Cancel::new();
     signals::listen(cancel.clone()).context("cannot listen for signals")?;
-    let facts = runtime.prepare().await?;
-    let (_lock, stored) = begin(facts)?;
+    let prepared = tokio::select! {
+        biased;
+        () = cancel.asked() => None,
+        facts = runtime.prepare() => Some(facts),
+    };
+    let Some(facts) = prepared else {
+        // Preparing may have made something to try the engine's settings with.
+        runtime.sweep().await?;
+        return Ok(Exit::Interrupted);
+    };
+    let (_lock, stored) = begin(facts?)?;
     let manifest = stored.manifest;
     let planned = planned(&manifest);
     let journal = FileJournal::open(dir.clone())?;
@@ -253,8 +312,11 @@ async fn drive<R: Runtime>(
     }
     .run()
     .await;
-    display.await.context("the display failed")?;
-    conclude(dir, &manifest, finished, &cancel, output)
+    let shown = display.await;
+    let exit = conclude(dir, &manifest, finished, &cancel, output)?;
+    // Told last: what went wrong with the display keeps nobody from the report.
+    shown.context("the display failed")?;
+    Ok(exit)
 }
 
 /// Writes the report whatever happened, then says how it ended.
@@ -288,14 +350,15 @@ fn conclude(
     }
     let report = written?;
     if output.format == Format::Text {
-        report::print(&report, dir)?;
+        // A reader that went away, as `head` does, takes nothing from the run.
+        let _ = report::print(&report, dir);
     }
     Ok(
-        match (cancel.is_asked(), stopped, report.measured_anything()) {
-            (true, _, _) => Exit::Interrupted,
-            (false, true, _) => Exit::Stopped,
-            (false, false, true) => Exit::Success,
-            (false, false, false) => Exit::NothingMeasured,
+        match (stopped, cancel.is_asked(), report.measured_anything()) {
+            (true, true, _) => Exit::Interrupted,
+            (true, false, _) => Exit::Stopped,
+            (false, _, true) => Exit::Success,
+            (false, _, false) => Exit::NothingMeasured,
         },
     )
 }

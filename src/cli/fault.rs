@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::runner::dispatcher::RunError;
-use crate::runner::ports::{RuntimeError, StoreError};
+use crate::runner::ports::RuntimeError;
 use crate::store::lock::LockError;
 
 /// The user asked for something that cannot be; the message says what would do.
@@ -19,11 +19,11 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if cause.is::<BadInput>() {
         return Some(Exit::BadInput);
     }
-    if cause.is::<LockError>() {
-        return Some(Exit::Locked);
-    }
-    if cause.is::<StoreError>() {
-        return Some(Exit::Stopped);
+    if let Some(error) = cause.downcast_ref::<LockError>() {
+        return Some(match error {
+            LockError::RunHeld { .. } | LockError::GpuHeld { .. } => Exit::Locked,
+            LockError::Io { .. } => Exit::Internal,
+        });
     }
     if let Some(error) = cause.downcast_ref::<RuntimeError>() {
         return Some(of_runtime(error));
@@ -45,6 +45,7 @@ fn of_run(error: &RunError) -> Exit {
         RunError::Store(_)
         | RunError::Runtime(_)
         | RunError::RuntimeLost { .. }
+        | RunError::RuntimeFlaps { .. }
         | RunError::Fuse { .. }
         | RunError::GpuMemoryHeld { .. } => Exit::Stopped,
     }

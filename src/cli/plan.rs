@@ -240,7 +240,7 @@ fn earlier_attempts(checked: &Checked, results: &Path) -> Vec<(Duration, Duratio
 }
 
 fn split(took_ms: f64, measured: &Measured) -> (Duration, Duration) {
-    let nodes: f64 = measured.nodes.iter().map(|node| node.took_ms).sum();
+    let nodes: f64 = measured.nodes.iter().filter_map(|node| node.took_ms).sum();
     let seconds = |ms: f64| Duration::from_secs_f64((ms / 1e3).max(0.0));
     (seconds(took_ms - nodes), seconds(nodes))
 }

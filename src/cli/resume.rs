@@ -1,5 +1,6 @@
 //! `gridrun resume [RUN_DIR]`.
 
+use std::io::Write;
 use std::path::Path;
 
 use crate::cli::args::ResumeArgs;
@@ -34,8 +35,13 @@ pub(super) fn named(path: &Path) -> anyhow::Result<RunDir> {
 
 fn latest_unfinished(results: &Path) -> anyhow::Result<RunDir> {
     for dir in runs(results).into_iter().rev() {
-        if !matches!(record::read(&dir)?.ending, RunEnding::Complete { .. }) {
-            return Ok(dir);
+        match record::read(&dir) {
+            Ok(run) if matches!(run.ending, RunEnding::Complete { .. }) => {}
+            Ok(_) => return Ok(dir),
+            // Another version's run, or a damaged one, is no reason not to find an older one.
+            Err(error) => {
+                let _ = writeln!(std::io::stderr(), "passed over: {error}");
+            }
         }
     }
     Err(BadInput(format!("no unfinished run under {}", results.display())).into())

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM as the user's wish to stop.
+//! Ctrl-C, SIGTERM and a closed terminal as the user's wish to stop.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -9,19 +9,35 @@ use crate::runner::cancel::Cancel;
 /// # Errors
 /// When the process may not listen.
 pub(super) fn listen(cancel: Cancel) -> std::io::Result<()> {
-    let mut interrupts = signal(SignalKind::interrupt())?;
-    let mut terms = signal(SignalKind::terminate())?;
-    tokio::spawn(async move {
-        while next(&mut interrupts, &mut terms).await {
-            cancel.ask();
-        }
-    });
+    let mut signals = vec![
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    ];
+    // Under nohup a closed terminal is nobody's wish.
+    if !hangup_is_ignored() {
+        signals.push(signal(SignalKind::hangup())?);
+    }
+    for signal in signals {
+        tokio::spawn(pass_on(signal, cancel.clone()));
+    }
     Ok(())
 }
 
-async fn next(interrupts: &mut Signal, terms: &mut Signal) -> bool {
-    tokio::select! {
-        got = interrupts.recv() => got.is_some(),
-        got = terms.recv() => got.is_some(),
+async fn pass_on(mut signal: Signal, cancel: Cancel) {
+    while signal.recv().await.is_some() {
+        cancel.ask();
     }
+}
+
+/// Whether this process was started with SIGHUP ignored: bit 0 of the mask in /proc.
+fn hangup_is_ignored() -> bool {
+    std::fs::read_to_string("/proc/self/status")
+        .ok()
+        .and_then(|status| {
+            let mask = status
+                .lines()
+                .find_map(|line| line.strip_prefix("SigIgn:"))?;
+            u64::from_str_radix(mask.trim(), 16).ok()
+        })
+        .is_some_and(|mask| mask & 1 == 1)
 }

@@ -411,7 +411,7 @@ pub(crate) fn measured(cell: &str, number: u32, numbers: Numbers) -> Settled {
                 },
                 None => NodeStatus::Completed,
             },
-            took_ms: 21_000.0,
+            took_ms: Some(21_000.0),
             metrics: numbers.metrics(),
             n_requests: 10,
             n_failed: ((1.0 - numbers.success) * 10.0).round() as u32,

@@ -110,6 +110,7 @@ pub fn explanation(subject: &Subject, varied: &[&str]) -> String {
              the configuration."
                 .to_owned()
         }
+        FailureClass::RuntimeLost => "The container runtime went away under the engine.".to_owned(),
         FailureClass::Stopped => {
             "Somebody stopped the engine; nothing was wrong with it.".to_owned()
         }
@@ -183,7 +184,7 @@ pub fn suggestion(subject: &Subject) -> Option<String> {
         FailureClass::NotAsConfigured => "Leave the setting out, or set what the engine really \
              does."
             .to_owned(),
-        FailureClass::Runtime => runtime(cause),
+        FailureClass::Runtime | FailureClass::RuntimeLost => runtime(cause),
         FailureClass::Unknown => "Read the last lines of the log; VLLM_LOGGING_LEVEL=DEBUG in \
              `[engine.env]` says more."
             .to_owned(),

@@ -25,8 +25,10 @@ pub enum FailureClass {
     Unresponsive,
     /// The engine does not run what it was asked to run.
     NotAsConfigured,
-    /// The runtime itself (the Docker daemon, the image, the disk) failed.
+    /// The runtime itself (the image, the disk, the daemon's own words) failed.
     Runtime,
+    /// The Docker daemon went away.
+    RuntimeLost,
     /// Somebody stopped the engine in an orderly way.
     Stopped,
     /// Nothing is wrong with it.
@@ -65,7 +67,7 @@ pub enum Phase {
 
 impl FailureClass {
     /// Every class, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::GpuOomStartup,
         Self::GpuOomServing,
         Self::KvCacheTooSmall,
@@ -81,6 +83,7 @@ impl FailureClass {
         Self::Unresponsive,
         Self::NotAsConfigured,
         Self::Runtime,
+        Self::RuntimeLost,
         Self::Stopped,
         Self::Healthy,
         Self::Unknown,
@@ -109,9 +112,11 @@ impl FailureClass {
                 Blame::Cell => Consequence::Infeasible,
                 Blame::Profile => Consequence::Machine,
             },
-            Self::ModelNotFound | Self::PortInUse | Self::GpuUnavailable | Self::Runtime => {
-                Consequence::Machine
-            }
+            Self::ModelNotFound
+            | Self::PortInUse
+            | Self::GpuUnavailable
+            | Self::Runtime
+            | Self::RuntimeLost => Consequence::Machine,
             Self::NcclFailure
             | Self::EngineDied
             | Self::NotReady
@@ -140,6 +145,7 @@ impl FailureClass {
             Self::Unresponsive => "unresponsive",
             Self::NotAsConfigured => "not_as_configured",
             Self::Runtime => "runtime",
+            Self::RuntimeLost => "runtime_lost",
             Self::Stopped => "stopped",
             Self::Healthy => "healthy",
             Self::Unknown => "unknown",

@@ -105,6 +105,21 @@ impl Failure {
         )
     }
 
+    /// The connection to the runtime broke while the engine was in `phase`.
+    pub fn runtime_lost(phase: Phase, words: &str, log: &str) -> Self {
+        Self::told(
+            FailureClass::RuntimeLost,
+            phase,
+            words,
+            "The container runtime went away under the engine; this says nothing about the \
+             configuration."
+                .to_owned(),
+            "Nothing, if it came back: the attempt is made again. Otherwise see why the daemon \
+             stopped, and resume the run.",
+            log,
+        )
+    }
+
     /// Adds the node that ran.
     pub fn during(mut self, node: &str) -> Self {
         self.node = Some(node.to_owned());

@@ -73,7 +73,7 @@ impl Finding {
             .collect();
         let blame = match self.class {
             FailureClass::GpuMemoryTaken => {
-                let own_limit = text.contains(memory::CPU_TAKEN);
+                let own_limit = text.contains(memory::CPU_TAKEN) || nearly_all_free(text);
                 let varies = evidence.varied_flags.contains(&"gpu-memory-utilization");
                 if own_limit && varies {
                     Blame::Cell
@@ -102,6 +102,23 @@ impl Finding {
             oom_killed: evidence.oom_killed,
             log_tail: log_tail(evidence.log),
         }
+    }
+}
+
+/// `Free memory on device (23.3/24.0 GiB) ..`: a card of which this much is free has no other
+/// tenant worth the name, and the utilisation asked for more than any engine could get.
+fn nearly_all_free(text: &str) -> bool {
+    const NEARLY_ALL: f64 = 0.95;
+    let Some((_, rest)) = text.split_once("Free memory on device") else {
+        return false;
+    };
+    let numbers = rest
+        .split_once('(')
+        .and_then(|(_, inside)| inside.split_once(" GiB"))
+        .and_then(|(inside, _)| inside.split_once('/'));
+    match numbers.map(|(free, total)| (free.parse::<f64>(), total.parse::<f64>())) {
+        Some((Ok(free), Ok(total))) => total > 0.0 && free / total >= NEARLY_ALL,
+        _ => false,
     }
 }
 

@@ -116,6 +116,7 @@ fn every_log_has_a_case_and_every_class_with_a_text_has_logs() {
         FailureClass::Unresponsive,
         FailureClass::NotAsConfigured,
         FailureClass::Runtime,
+        FailureClass::RuntimeLost,
     ];
     for class in FailureClass::ALL
         .iter()

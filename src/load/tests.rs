@@ -574,7 +574,8 @@ async fn another_prompt_length_than_the_books_is_not_comparable() {
     let mut book = load.compose(&server, &[node(1)], 1).await.unwrap();
     book.nodes[0].prompts[0].tokens = 205;
     let record = load.run(&server, &node(1), &book).await;
-    let note = "not comparable: 2 requests had another prompt length than the prompt book says \
+    let because = "not comparable: 2 requests had another prompt length than the prompt book says \
                 (200 tokens instead of 205)";
-    assert_eq!(record.report.notes, [note]);
+    assert_eq!(failure_of(&record), because);
+    assert!(!record.report.metrics.contains_key("ttft_first_ms"));
 }

@@ -37,7 +37,8 @@ pub struct NodeReport {
     pub node: String,
     pub kind: WorkloadKind,
     pub status: NodeStatus,
-    pub took_ms: f64,
+    /// `None` for a node that did not run.
+    pub took_ms: Option<f64>,
     /// Metrics that could be measured; one that could not is absent.
     pub metrics: BTreeMap<String, MetricValue>,
     /// Requests sent (warm-up not counted), and how many of them failed.

@@ -16,6 +16,10 @@ use crate::plan::shuffle::shuffle;
 /// How often a place whose attempt failed without the cell's fault is tried in all.
 const TRIES_PER_PLACE: u32 = 2;
 
+/// How often an attempt may be lost with the runtime before its place is given up: an engine
+/// that takes the daemon with it every time must not be started for ever.
+const LOSSES_PER_PLACE: u32 = 3;
+
 /// One place of the plan: a cell in a block.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PlannedAttempt {
@@ -45,14 +49,17 @@ pub fn plan(cells: &[Cell], repeats: u32, seed: u64) -> Vec<PlannedAttempt> {
 /// - A measured attempt settles its place.
 /// - An infeasible one settles every place of its cell: such a death is not tried again.
 /// - A failed one, the machine's fault or nobody's, leaves its place to be tried once more.
-/// - One that failed with the runtime itself is tried as often as it takes: the daemon's absence
-///   costs no cell its place, and the runner stops by itself when it does not end.
+/// - One that was lost with the runtime does not count as a try: the daemon's absence is not the
+///   cell's. Three such losses of one place are too many to be chance.
 /// - A cancelled one leaves its place as it was.
-pub fn remaining(plan: &[PlannedAttempt], settled: &[Settled]) -> Vec<PlannedAttempt> {
+pub fn remaining<'a>(
+    plan: &[PlannedAttempt],
+    settled: impl IntoIterator<Item = &'a Settled>,
+) -> Vec<PlannedAttempt> {
     let mut dead: HashSet<&CellId> = HashSet::new();
     let mut done: HashSet<(&CellId, u32)> = HashSet::new();
     let mut failures: HashMap<(&CellId, u32), u32> = HashMap::new();
-    let mut lost: HashMap<(&CellId, u32), u32> = HashMap::new();
+    let mut losses: HashMap<(&CellId, u32), u32> = HashMap::new();
     for record in settled {
         let place = (&record.attempt.cell, record.block);
         match &record.outcome {
@@ -64,10 +71,11 @@ pub fn remaining(plan: &[PlannedAttempt], settled: &[Settled]) -> Vec<PlannedAtt
             }
             Outcome::Failed(failure) => match failure.consequence {
                 Consequence::Machine | Consequence::Retry => {
-                    *failures.entry(place).or_default() += 1;
-                    if failure.class == FailureClass::Runtime {
-                        *lost.entry(place).or_default() += 1;
-                    }
+                    let counts = match failure.class {
+                        FailureClass::RuntimeLost => &mut losses,
+                        _ => &mut failures,
+                    };
+                    *counts.entry(place).or_default() += 1;
                 }
                 Consequence::Infeasible => {
                     dead.insert(place.0);
@@ -76,22 +84,20 @@ pub fn remaining(plan: &[PlannedAttempt], settled: &[Settled]) -> Vec<PlannedAtt
             Outcome::Cancelled => {}
         }
     }
-    let tries = |planned: &PlannedAttempt| {
-        let place = (&planned.cell, planned.block);
-        failures.get(&place).copied().unwrap_or(0) - lost.get(&place).copied().unwrap_or(0)
-    };
-    let failed = |planned: &PlannedAttempt| {
-        failures
+    let count = |counts: &HashMap<(&CellId, u32), u32>, planned: &PlannedAttempt| {
+        counts
             .get(&(&planned.cell, planned.block))
             .copied()
             .unwrap_or(0)
     };
+    let failed = |planned: &PlannedAttempt| count(&failures, planned) + count(&losses, planned);
     let mut left: Vec<PlannedAttempt> = plan
         .iter()
         .filter(|planned| {
             !dead.contains(&planned.cell)
                 && !done.contains(&(&planned.cell, planned.block))
-                && tries(planned) < TRIES_PER_PLACE
+                && count(&failures, planned) < TRIES_PER_PLACE
+                && count(&losses, planned) < LOSSES_PER_PLACE
         })
         .cloned()
         .collect();
@@ -246,13 +252,14 @@ mod tests {
     fn the_absence_of_the_runtime_costs_no_place() {
         let lost = || {
             let failure = Failure {
-                class: FailureClass::Runtime,
+                class: FailureClass::RuntimeLost,
                 ..failure(Consequence::Machine)
             };
             settled("a", 1, Outcome::Failed(failure))
         };
         let all_but_last = ["b1", "c1", "a1", "a2", "b2", "c2"];
-        assert_eq!(left(&[lost(), lost(), lost()]), all_but_last);
+        assert_eq!(left(&[lost(), lost()]), all_but_last);
+        assert_eq!(left(&[lost(), lost(), lost()]).len(), 5);
         let failed = || settled("a", 1, Outcome::Failed(failure(Consequence::Machine)));
         assert_eq!(left(&[lost(), failed()]), all_but_last);
         assert_eq!(left(&[lost(), failed(), failed()]).len(), 5);

@@ -171,6 +171,7 @@ fn brief(cell: &CellResult<'_>) -> Option<DeathBrief> {
         class: failure.class,
         phase: failure.phase,
         cause: failure.cause.clone(),
+        explanation: failure.explanation.clone(),
     })
 }
 

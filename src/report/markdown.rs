@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::decide::number;
 use crate::manifest::RunEnding;
-use crate::report::table::{self, Causes, Kind, Table, start_names};
+use crate::report::table::{self, Kind, Table, start_names};
 use crate::report::text::{Prose, code, fenced, inline, markdown, table_cell};
 use crate::report::view::{
     DeathView, FlagView, Method, Remark, StartName, UseCaseView, View, WorkloadView,
@@ -82,7 +82,10 @@ impl Page {
             table
                 .columns
                 .iter()
-                .map(|column| inline(&column.header))
+                .map(|column| {
+                    let lines: Vec<String> = column.header.iter().map(|l| inline(l)).collect();
+                    lines.join("<br>")
+                })
                 .collect(),
         ];
         for row in &table.rows {
@@ -156,7 +159,7 @@ impl Page {
     fn verdict(&mut self, view: &View) {
         self.heading(2, "Verdict");
         self.paragraph(format!("**{}**", view.verdict.headline.markdown()));
-        self.bullets(&sentences(&view.verdict.sentences));
+        self.bullets(&sentences(view.verdict.texts()));
     }
 
     fn cells(&mut self, view: &View) {
@@ -172,7 +175,7 @@ impl Page {
         if !fixed.is_empty() {
             self.paragraph(format!("The same in all of them: {}.", fixed.join(", ")));
         }
-        self.table(&table::cells(view, Causes::Quoted));
+        self.table(&table::cells(view));
         let mut legend = vec![
             "Numbers are means over engine starts; sd is the sample standard deviation between \
              starts, n their count."
@@ -245,7 +248,7 @@ impl Page {
     fn use_case(&mut self, case: &UseCaseView) {
         self.heading(2, &format!("Use case {}", inline(&case.name)));
         self.paragraph(format!("**{}**", case.verdict.headline.markdown()));
-        self.bullets(&sentences(&case.verdict.sentences));
+        self.bullets(&sentences(case.verdict.texts()));
         if !case.cells.is_empty() {
             self.table(&table::use_case(case));
         }
@@ -433,8 +436,8 @@ fn quoted(text: &str) -> String {
     Prose::quoted(text).inline()
 }
 
-fn sentences(sentences: &[Prose]) -> Vec<String> {
-    sentences.iter().map(Prose::markdown).collect()
+fn sentences<'a>(sentences: impl IntoIterator<Item = &'a Prose>) -> Vec<String> {
+    sentences.into_iter().map(Prose::markdown).collect()
 }
 
 fn remarks(remarks: &[Remark]) -> Vec<String> {

@@ -3,8 +3,11 @@
 
 mod assemble;
 mod attested;
+mod compact;
 mod docker_run;
 mod document;
+mod fold;
+mod grid;
 mod json;
 mod markdown;
 mod table;
@@ -17,7 +20,10 @@ mod workload;
 #[cfg(test)]
 mod part_tests;
 #[cfg(test)]
+mod terminal_tests;
+#[cfg(test)]
 mod tests;
 
 pub use document::{Report, build};
+pub use fold::cut;
 pub use view::FORMAT;

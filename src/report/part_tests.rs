@@ -108,64 +108,46 @@ fn no_line_is_wider_than_the_terminal_and_colour_changes_no_text() {
     assert!(coloured.contains("\u{1b}[32m1  b"), "{coloured}");
     insta::assert_snapshot!(section(&report.terminal(44, false), "All conf"), @r#"
 All configurations
-1 b
-  gpu-mem: 0.9
-  prefix: true
-  kv-cache.ttft_repeat_ms.p50 (ms, lower is
-    better): 132 (sd 2.12, n 2)
-  behind #1: 0 %
-  vs baseline: x1.09
+The same in all of them: max-num-seqs = 32.
+Means over n = 2 starts, ± the standard
+deviation between starts.
+1 b: leader
+gpu-mem: 0.9; prefix: true; kv-cache
+  ttft_repeat_ms p50, ms, lower: 132 ±2;
+  behind #1: 0 %; vs baseline: x1.09;
   measured: 2 of 2
-  outcome: leader
-2 a
-  gpu-mem: 0.85
-  prefix: true
-  kv-cache.ttft_repeat_ms.p50 (ms, lower is
-    better): 144 (sd 2.83, n 2)
-  behind #1: 8.68 %
-  vs baseline: x1.00
+2 a: ranked
+gpu-mem: 0.85; prefix: true; kv-cache
+  ttft_repeat_ms p50, ms, lower: 144 ±3;
+  behind #1: 8.68 %; vs baseline: x1.00;
   measured: 2 of 2
-  outcome: ranked
-3 c
-  gpu-mem: 0.85
-  prefix: false
-  kv-cache.ttft_repeat_ms.p50 (ms, lower is
-    better): 1311 (sd 12.7, n 2)
-  behind #1: 889 %
-  vs baseline: x0.11
+3 c: ranked
+gpu-mem: 0.85; prefix: false; kv-cache
+  ttft_repeat_ms p50, ms, lower: 1311 ±13;
+  behind #1: 889 %; vs baseline: x0.11;
   measured: 2 of 2
-  outcome: ranked
-- f
-  gpu-mem: 0.9
-  prefix: false
-  kv-cache.ttft_repeat_ms.p50 (ms, lower is
-    better): 1298 (sd 0.707, n 2)
-  behind #1: -
-  vs baseline: -
-  measured: 2 of 2
-  outcome: rejected: kv-cache.success_rate
-    >= 0.95: 0.800 (in start 1, the worst of
-    2)
-- d
-  gpu-mem: 0.95
-  prefix: true
-  kv-cache.ttft_repeat_ms.p50 (ms, lower is
-    better): -
-  behind #1: -
-  vs baseline: -
-  measured: 0 of 2
-  outcome: died 2 of 2: kv_cache_too_small
-    while starting
-- e
-  gpu-mem: 0.95
-  prefix: false
-  kv-cache.ttft_repeat_ms.p50 (ms, lower is
-    better): -
-  behind #1: -
-  vs baseline: -
-  measured: 0 of 2
-  outcome: undecided: 2 of 2 starts failed
-    (engine_died)
+- f: rejected
+gpu-mem: 0.9; prefix: false; kv-cache
+  ttft_repeat_ms p50, ms, lower: 1298 ±1;
+  behind #1: -; vs baseline: -; measured: 2
+  of 2
+- d: died 2 of 2: kv_cache_too_small while
+  starting
+gpu-mem: 0.95; prefix: true; kv-cache
+  ttft_repeat_ms p50, ms, lower: -; behind
+  #1: -; vs baseline: -; measured: 0 of 2
+- e: undecided
+gpu-mem: 0.95; prefix: false; kv-cache
+  ttft_repeat_ms p50, ms, lower: -; behind
+  #1: -; vs baseline: -; measured: 0 of 2
+vs baseline: how many times as good as a;
+above 1 is better.
+
+Not ranked, because
+f: kv-cache.success_rate >= 0.95: 0.800 (in
+  start 1, the worst of 2)
+d: ValueError: To serve at least one reques…
+e: 2 of 2 starts failed (engine_died)
 "#);
 }
 
@@ -327,14 +309,14 @@ fn several_objectives_show_their_weights_and_every_number() {
 
 The same in all of them: `max-num-seqs = 32`.
 
-|   # | configuration | gpu-mem | prefix | kv-cache.ttft_repeat_ms.p50 (ms, lower is better) | kv-cache.tokens_per_second.p50 (tok/s, higher is better) | behind #1 | vs baseline | measured | outcome |
-| --: | ------------- | ------: | -----: | ------------------------------------------------: | -------------------------------------------------------: | --------: | ----------: | -------: | --- |
-|   1 | `b`           |     0.9 |   true |                                132 (sd 2.12, n 2) |                                     43.4 (sd 0.212, n 2) |       0 % |       x1.05 |   2 of 2 | leader |
-|   2 | `a`           |    0.85 |   true |                                144 (sd 2.83, n 2) |                                     44.4 (sd 0.354, n 2) |    4.90 % |       x1.00 |   2 of 2 | ranked |
-|   3 | `c`           |    0.85 |  false |                               1311 (sd 12.7, n 2) |                                    44.8 (sd 0.0707, n 2) |     356 % |       x0.23 |   2 of 2 | ranked |
-|   - | `f`           |     0.9 |  false |                              1298 (sd 0.707, n 2) |                                         45.0 (sd 0, n 2) |         - |           - |   2 of 2 | rejected: kv-cache.success_rate \>= 0.95: 0.800 (in start 1, the worst of 2) |
-|   - | `d`           |    0.95 |   true |                                                 - |                                                        - |         - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
-|   - | `e`           |    0.95 |  false |                                                 - |                                                        - |         - |           - |   0 of 2 | undecided: 2 of 2 starts failed (engine_died) |
+|   # | configuration | gpu-mem | prefix | kv-cache<br>ttft_repeat_ms<br>p50, ms, lower is better | kv-cache<br>tokens_per_second<br>p50, tok/s, higher is better | behind #1 | vs baseline | measured | outcome |
+| --: | ------------- | ------: | -----: | -----------------------------------------------------: | ------------------------------------------------------------: | --------: | ----------: | -------: | --- |
+|   1 | `b`           |     0.9 |   true |                                     132 (sd 2.12, n 2) |                                          43.4 (sd 0.212, n 2) |       0 % |       x1.05 |   2 of 2 | leader |
+|   2 | `a`           |    0.85 |   true |                                     144 (sd 2.83, n 2) |                                          44.4 (sd 0.354, n 2) |    4.90 % |       x1.00 |   2 of 2 | ranked |
+|   3 | `c`           |    0.85 |  false |                                    1311 (sd 12.7, n 2) |                                         44.8 (sd 0.0707, n 2) |     356 % |       x0.23 |   2 of 2 | ranked |
+|   - | `f`           |     0.9 |  false |                                   1298 (sd 0.707, n 2) |                                              45.0 (sd 0, n 2) |         - |           - |   2 of 2 | rejected: kv-cache.success_rate \>= 0.95: 0.800 (in start 1, the worst of 2) |
+|   - | `d`           |    0.95 |   true |                                                      - |                                                             - |         - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+|   - | `e`           |    0.95 |  false |                                                      - |                                                             - |         - |           - |   0 of 2 | undecided: 2 of 2 starts failed (engine_died) |
 
 - Numbers are means over engine starts; sd is the sample standard deviation between starts, n their count.
 - The order is that of the score, the weighted geometric mean of the objectives; weights: `kv-cache.ttft_repeat_ms.p50` 66.7 %, `kv-cache.tokens_per_second.p50` 33.3 %.

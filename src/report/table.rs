@@ -1,5 +1,4 @@
-//! Tables without a format: headers and cells as text, which Markdown and the terminal lay out
-//! each in its own way.
+//! The tables of `report.md` without their format: headers and cells as text, in full precision.
 
 use crate::decide::number;
 use crate::decide::score::Spread;
@@ -9,6 +8,7 @@ use crate::outcome::Standing;
 use crate::report::text::shorten;
 use crate::report::view::{ObjectiveView, Row, StartName, UseCaseView, View, WorkloadView};
 use crate::report::wording::better;
+use crate::spec::experiment::Goal;
 
 /// What stands for a number that was not measured.
 pub const MISSING: &str = "-";
@@ -25,10 +25,9 @@ pub struct Table {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    pub header: String,
+    /// Lines, so that a long header does not make a wide column.
+    pub header: Vec<String>,
     pub kind: Kind,
-    /// Which columns give way first where there is no room.
-    pub need: Need,
 }
 
 /// What a column holds: names and quotations are marked as such, numbers stand at the right.
@@ -39,53 +38,38 @@ pub enum Kind {
     Words,
 }
 
-/// How much a reader needs a column, least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Need {
-    Spare,
-    Useful,
-    Must,
-}
-
 impl Table {
-    fn column(&mut self, header: impl Into<String>, kind: Kind, need: Need) {
-        self.columns.push(Column {
-            header: header.into(),
-            kind,
-            need,
-        });
+    fn column(&mut self, header: impl Into<String>, kind: Kind) {
+        self.column_of_lines(vec![header.into()], kind);
     }
-}
 
-/// Whether an engine's own words about a death are wanted in the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Causes {
-    Quoted,
-    LeftOut,
+    fn column_of_lines(&mut self, header: Vec<String>, kind: Kind) {
+        self.columns.push(Column { header, kind });
+    }
 }
 
 /// All cells. Axes on which all cells agree are not columns: the text above the table names
 /// them.
-pub fn cells(view: &View, causes: Causes) -> Table {
+pub fn cells(view: &View) -> Table {
     let mut table = Table::default();
-    table.column("#", Kind::Number, Need::Must);
-    table.column("configuration", Kind::Name, Need::Must);
+    table.column("#", Kind::Number);
+    table.column("configuration", Kind::Name);
     let varied: Vec<usize> = (0..view.axes.len())
         .filter(|&axis| view.axes[axis].everywhere.is_none())
         .collect();
     for &axis in &varied {
-        table.column(&view.axes[axis].short_name, Kind::Number, Need::Spare);
+        table.column(&view.axes[axis].short_name, Kind::Number);
     }
     for objective in &view.objectives {
-        table.column(objective_header(objective), Kind::Number, Need::Must);
+        table.column_of_lines(objective_header(objective, better), Kind::Number);
     }
-    table.column("behind #1", Kind::Number, Need::Must);
+    table.column("behind #1", Kind::Number);
     let baseline = view.baseline.is_some();
     if baseline {
-        table.column("vs baseline", Kind::Number, Need::Useful);
+        table.column("vs baseline", Kind::Number);
     }
-    table.column("measured", Kind::Number, Need::Useful);
-    table.column("outcome", Kind::Words, Need::Must);
+    table.column("measured", Kind::Number);
+    table.column("outcome", Kind::Words);
     for row in &view.cells {
         let mut cells = vec![rank(row.rank), row.cell.clone()];
         cells.extend(varied.iter().map(|&axis| {
@@ -102,7 +86,7 @@ pub fn cells(view: &View, causes: Causes) -> Table {
             "{} of {}",
             row.tally.n_measured, row.tally.n_attempts
         ));
-        cells.push(outcome(row, view.equivalence, causes));
+        cells.push(outcome(row, view.equivalence));
         table.rows.push(cells);
     }
     table
@@ -111,12 +95,12 @@ pub fn cells(view: &View, causes: Causes) -> Table {
 /// The ranked cells of one use case.
 pub fn use_case(case: &UseCaseView) -> Table {
     let mut table = Table::default();
-    table.column("#", Kind::Number, Need::Must);
-    table.column("configuration", Kind::Name, Need::Must);
+    table.column("#", Kind::Number);
+    table.column("configuration", Kind::Name);
     for objective in &case.objectives {
-        table.column(objective_header(objective), Kind::Number, Need::Must);
+        table.column_of_lines(objective_header(objective, better), Kind::Number);
     }
-    table.column("behind #1", Kind::Number, Need::Must);
+    table.column("behind #1", Kind::Number);
     for row in &case.cells {
         let mut cells = vec![rank(row.rank), row.cell.clone()];
         cells.extend(objectives(&case.objectives, &row.objectives));
@@ -129,9 +113,9 @@ pub fn use_case(case: &UseCaseView) -> Table {
 /// One node, a row per cell: means over its starts.
 pub fn workload_cells(workload: &WorkloadView) -> Table {
     let mut table = Table::default();
-    table.column("configuration", Kind::Name, Need::Must);
+    table.column("configuration", Kind::Name);
     metric_columns(&mut table, workload);
-    table.column("failed requests", Kind::Number, Need::Must);
+    table.column("failed requests", Kind::Number);
     for row in &workload.cells {
         let mut cells = vec![row.cell.clone()];
         let values = workload.metrics.iter().zip(&row.values);
@@ -145,10 +129,10 @@ pub fn workload_cells(workload: &WorkloadView) -> Table {
 /// One node, a row per attempt.
 pub fn workload_starts(workload: &WorkloadView) -> Table {
     let mut table = Table::default();
-    table.column("configuration", Kind::Name, Need::Must);
-    table.column("start", Kind::Number, Need::Must);
+    table.column("configuration", Kind::Name);
+    table.column("start", Kind::Number);
     metric_columns(&mut table, workload);
-    table.column("failed requests", Kind::Number, Need::Must);
+    table.column("failed requests", Kind::Number);
     for row in &workload.starts {
         let mut cells = vec![row.cell.clone(), row.start.to_string()];
         let values = workload.metrics.iter().zip(&row.values);
@@ -171,11 +155,11 @@ pub fn workload_starts(workload: &WorkloadView) -> Table {
 /// What the engines said of themselves.
 pub fn engines(view: &View) -> Table {
     let mut table = Table::default();
-    table.column("configuration", Kind::Name, Need::Must);
-    table.column("start to ready (s)", Kind::Number, Need::Must);
-    table.column("KV cache (tokens)", Kind::Number, Need::Must);
-    table.column("longest request (tokens)", Kind::Number, Need::Must);
-    table.column("cache block (tokens)", Kind::Number, Need::Must);
+    table.column("configuration", Kind::Name);
+    table.column("start to ready (s)", Kind::Number);
+    table.column("KV cache (tokens)", Kind::Number);
+    table.column("longest request (tokens)", Kind::Number);
+    table.column("cache block (tokens)", Kind::Number);
     let numbers = |values: &[u64]| match values {
         [] => MISSING.to_owned(),
         values => values
@@ -204,11 +188,11 @@ pub fn engines(view: &View) -> Table {
 /// Per varied flag, how many attempts attest it how well.
 pub fn attestation(view: &View) -> Table {
     let mut table = Table::default();
-    table.column("flag", Kind::Name, Need::Must);
+    table.column("flag", Kind::Name);
     for header in ["confirmed", "accepted", "contradicted", "unattested"] {
-        table.column(header, Kind::Number, Need::Must);
+        table.column(header, Kind::Number);
     }
-    table.column("evidence, for example", Kind::Name, Need::Must);
+    table.column("evidence, for example", Kind::Name);
     for flag in &view.attestation {
         let evidence = flag.evidence.as_deref().unwrap_or(MISSING);
         table.rows.push(vec![
@@ -263,16 +247,26 @@ fn metric_columns(table: &mut Table, workload: &WorkloadView) {
             "" => metric.name.to_owned(),
             unit => format!("{} ({unit})", metric.name),
         };
-        table.column(header, Kind::Number, Need::Must);
+        table.column(header, Kind::Number);
     }
 }
 
-fn objective_header(objective: &ObjectiveView) -> String {
-    let better = better(objective.goal);
-    match objective.unit {
-        "" => format!("{} ({better})", objective.metric),
-        unit => format!("{} ({unit}, {better})", objective.metric),
+/// Node, metric, and what is left to say of an objective, each on its line. `better` words the
+/// goal.
+pub fn objective_header(
+    objective: &ObjectiveView,
+    better: impl Fn(Goal) -> &'static str,
+) -> Vec<String> {
+    let qualities = match objective.unit {
+        "" => better(objective.goal).to_owned(),
+        unit => format!("{unit}, {}", better(objective.goal)),
+    };
+    let mut lines: Vec<String> = objective.metric.split('.').map(str::to_owned).collect();
+    match lines.get_mut(2) {
+        Some(statistic) => *statistic += &format!(", {qualities}"),
+        None => lines.push(qualities),
     }
+    lines
 }
 
 fn objectives(objectives: &[ObjectiveView], values: &[Option<Spread>]) -> Vec<String> {
@@ -282,11 +276,13 @@ fn objectives(objectives: &[ObjectiveView], values: &[Option<Spread>]) -> Vec<St
         .collect()
 }
 
-fn rank(rank: Option<u32>) -> String {
+/// A place, or that there is none.
+pub fn rank(rank: Option<u32>) -> String {
     rank.map_or_else(|| MISSING.to_owned(), |rank| rank.to_string())
 }
 
-fn behind(fraction: Option<f64>) -> String {
+/// A distance in per cent.
+pub fn behind(fraction: Option<f64>) -> String {
     match fraction {
         None => MISSING.to_owned(),
         Some(0.0) => "0 %".to_owned(),
@@ -294,8 +290,8 @@ fn behind(fraction: Option<f64>) -> String {
     }
 }
 
-/// How a cell stands, in a few words.
-fn outcome(row: &Row, equivalence: f64, causes: Causes) -> String {
+/// How a cell stands, with an engine's own words about its death.
+fn outcome(row: &Row, equivalence: f64) -> String {
     match &row.standing {
         Standing::Ranked if row.same_as_first => {
             format!(
@@ -306,29 +302,26 @@ fn outcome(row: &Row, equivalence: f64, causes: Causes) -> String {
         Standing::Ranked if row.rank == Some(1) => "leader".to_owned(),
         Standing::Ranked => "ranked".to_owned(),
         Standing::Rejected { gates } => format!("rejected: {}", gates.join("; ")),
-        Standing::Infeasible { died, of } => {
-            let how = match &row.death {
-                // Nothing died: the engine was stopped because it ran other settings.
-                Some(death) if death.class == FailureClass::NotAsConfigured => {
-                    format!("not as configured in {died} of {of}")
-                }
-                Some(death) => {
-                    format!("died {died} of {of}: {} while {}", death.class, death.phase)
-                }
-                None => format!("died {died} of {of}"),
-            };
-            how + &cause(row, causes)
-        }
-        Standing::Undecided { because } => {
-            format!("undecided: {because}{}", cause(row, causes))
-        }
+        Standing::Infeasible { died, of } => death(row, *died, *of) + &cause(row),
+        Standing::Undecided { because } => format!("undecided: {because}{}", cause(row)),
     }
 }
 
-fn cause(row: &Row, causes: Causes) -> String {
-    let cause = row.death.as_ref().and_then(|death| death.cause.as_deref());
-    match (causes, cause) {
-        (Causes::Quoted, Some(cause)) => format!(": {}", shorten(cause, CAUSE_LIMIT)),
-        (Causes::Quoted, None) | (Causes::LeftOut, _) => String::new(),
+/// In how many starts a cell died, of what and when.
+pub fn death(row: &Row, died: u32, of: u32) -> String {
+    match &row.death {
+        // Nothing died: the engine was stopped because it ran other settings.
+        Some(death) if death.class == FailureClass::NotAsConfigured => {
+            format!("not as configured in {died} of {of}")
+        }
+        Some(death) => format!("died {died} of {of}: {} while {}", death.class, death.phase),
+        None => format!("died {died} of {of}"),
     }
+}
+
+fn cause(row: &Row) -> String {
+    let cause = row.death.as_ref().and_then(|death| death.cause.as_deref());
+    cause.map_or_else(String::new, |cause| {
+        format!(": {}", shorten(cause, CAUSE_LIMIT))
+    })
 }

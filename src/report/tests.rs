@@ -31,14 +31,14 @@ Run `20261124T044826Z-3f9a` of `Qwen/Qwen3-32B-AWQ`, started at 2026-11-24T04:48
 
 The same in all of them: `max-num-seqs = 32`.
 
-|   # | configuration | gpu-mem | prefix | kv-cache.ttft_repeat_ms.p50 (ms, lower is better) | behind #1 | vs baseline | measured | outcome |
-| --: | ------------- | ------: | -----: | ------------------------------------------------: | --------: | ----------: | -------: | --- |
-|   1 | `b`           |     0.9 |   true |                                132 (sd 2.12, n 2) |       0 % |       x1.09 |   2 of 2 | leader |
-|   2 | `a`           |    0.85 |   true |                                144 (sd 2.83, n 2) |    8.68 % |       x1.00 |   2 of 2 | ranked |
-|   3 | `c`           |    0.85 |  false |                               1311 (sd 12.7, n 2) |     889 % |       x0.11 |   2 of 2 | ranked |
-|   - | `f`           |     0.9 |  false |                              1298 (sd 0.707, n 2) |         - |           - |   2 of 2 | rejected: kv-cache.success_rate \>= 0.95: 0.800 (in start 1, the worst of 2) |
-|   - | `d`           |    0.95 |   true |                                                 - |         - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
-|   - | `e`           |    0.95 |  false |                                                 - |         - |           - |   0 of 2 | undecided: 2 of 2 starts failed (engine_died) |
+|   # | configuration | gpu-mem | prefix | kv-cache<br>ttft_repeat_ms<br>p50, ms, lower is better | behind #1 | vs baseline | measured | outcome |
+| --: | ------------- | ------: | -----: | -----------------------------------------------------: | --------: | ----------: | -------: | --- |
+|   1 | `b`           |     0.9 |   true |                                     132 (sd 2.12, n 2) |       0 % |       x1.09 |   2 of 2 | leader |
+|   2 | `a`           |    0.85 |   true |                                     144 (sd 2.83, n 2) |    8.68 % |       x1.00 |   2 of 2 | ranked |
+|   3 | `c`           |    0.85 |  false |                                    1311 (sd 12.7, n 2) |     889 % |       x0.11 |   2 of 2 | ranked |
+|   - | `f`           |     0.9 |  false |                                   1298 (sd 0.707, n 2) |         - |           - |   2 of 2 | rejected: kv-cache.success_rate \>= 0.95: 0.800 (in start 1, the worst of 2) |
+|   - | `d`           |    0.95 |   true |                                                      - |         - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+|   - | `e`           |    0.95 |  false |                                                      - |         - |           - |   0 of 2 | undecided: 2 of 2 starts failed (engine_died) |
 
 - Numbers are means over engine starts; sd is the sample standard deviation between starts, n their count.
 - vs baseline: how many times as good as `a`, the first of the file that lived; above 1 is better.
@@ -56,11 +56,11 @@ The same in all of them: `max-num-seqs = 32`.
 - `a` follows 1.13 % behind: closer than the margin of 2 %, so the two are the same to you; let other reasons decide.
 - Starts of `c` differ by 0.16 % (sd), those of `a` by 0.80 %.
 
-|   # | configuration | kv-cache.tokens_per_second.p50 (tok/s, higher is better) | behind #1 |
-| --: | ------------- | -------------------------------------------------------: | --: |
-|   1 | `c`           |                                    44.8 (sd 0.0707, n 2) | 0 % |
-|   2 | `a`           |                                     44.4 (sd 0.354, n 2) | 1.13 % |
-|   3 | `b`           |                                     43.4 (sd 0.212, n 2) | 3.46 % |
+|   # | configuration | kv-cache<br>tokens_per_second<br>p50, tok/s, higher is better | behind #1 |
+| --: | ------------- | ------------------------------------------------------------: | --: |
+|   1 | `c`           |                                         44.8 (sd 0.0707, n 2) | 0 % |
+|   2 | `a`           |                                          44.4 (sd 0.354, n 2) | 1.13 % |
+|   3 | `b`           |                                          43.4 (sd 0.212, n 2) | 3.46 % |
 
 ## Workload kv-cache
 
@@ -218,57 +218,65 @@ fn the_terminal_shows_verdict_and_table() {
     insta::assert_snapshot!(report.terminal(140, false), @r#"
 b leads by its mean over 2 starts; no confidence is claimed.
 - b is gpu-mem = 0.9, prefix = true, max-num-seqs = 32.
-- kv-cache.ttft_repeat_ms.p50 (lower is better): b has 132 ms (mean of 2 starts, sd 2.12 ms), a 144 ms (mean of 2 starts, sd 2.83 ms).
 - a follows 8.68 % behind, which is more than the margin of 2 % below which a difference does not matter to you.
 - Starts of b differ by 1.61 % (sd), those of a by 1.98 %.
-- Against the baseline a (the first of the file that lived) it is 1.09 times as good.
 - Survival: 0 deaths in 2 starts; the chance that it dies in a start can still be as high as 77.6 % (95 % bound).
 - The engine's own state confirms 1 of its 2 varied flags; not confirmed: max-num-seqs.
-- 6 configurations: 3 ranked, 1 rejected, 1 infeasible, 1 undecided.
+(3 more in report.md)
 
 All configurations
-                                   kv-cache.ttft_repeat_ms.p50  behind        vs
-#  configuration  gpu-mem  prefix        (ms, lower is better)      #1  baseline  measured  outcome
-1  b                  0.9    true           132 (sd 2.12, n 2)     0 %     x1.09    2 of 2  leader
-2  a                 0.85    true           144 (sd 2.83, n 2)  8.68 %     x1.00    2 of 2  ranked
-3  c                 0.85   false          1311 (sd 12.7, n 2)   889 %     x0.11    2 of 2  ranked
--  f                  0.9   false         1298 (sd 0.707, n 2)       -         -    2 of 2  rejected: kv-cache.success_rate >= 0.95: 0.800
-                                                                                            (in start 1, the worst of 2)
--  d                 0.95    true                            -       -         -    0 of 2  died 2 of 2: kv_cache_too_small while starting
--  e                 0.95   false                            -       -         -    0 of 2  undecided: 2 of 2 starts failed (engine_died)
+The same in all of them: max-num-seqs = 32. Means over n = 2 starts, ± the standard deviation between starts.
+                                      kv-cache
+                  gpu-          ttft_repeat_ms  behind        vs
+#  configuration   mem  prefix  p50, ms, lower      #1  baseline  measured  outcome
+1  b               0.9    true         132 ±2      0 %     x1.09    2 of 2  leader
+2  a              0.85    true         144 ±3   8.68 %     x1.00    2 of 2  ranked
+3  c              0.85   false        1311 ±13   889 %     x0.11    2 of 2  ranked
+-  f               0.9   false        1298 ±1        -         -    2 of 2  rejected
+-  d              0.95    true           -           -         -    0 of 2  died 2 of 2: kv_cache_too_small while starting
+-  e              0.95   false           -           -         -    0 of 2  undecided
+vs baseline: how many times as good as a; above 1 is better.
+
+Not ranked, because
+f: kv-cache.success_rate >= 0.95: 0.800 (in start 1, the worst of 2)
+d: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is needed, which is larger than the…
+e: 2 of 2 starts failed (engine_died)
 "#);
     insta::assert_snapshot!(report.terminal(80, false), @r#"
 b leads by its mean over 2 starts; no confidence is claimed.
 - b is gpu-mem = 0.9, prefix = true, max-num-seqs = 32.
-- kv-cache.ttft_repeat_ms.p50 (lower is better): b has 132 ms (mean of 2 starts,
-  sd 2.12 ms), a 144 ms (mean of 2 starts, sd 2.83 ms).
 - a follows 8.68 % behind, which is more than the margin of 2 % below which a
   difference does not matter to you.
 - Starts of b differ by 1.61 % (sd), those of a by 1.98 %.
-- Against the baseline a (the first of the file that lived) it is 1.09 times as
-  good.
 - Survival: 0 deaths in 2 starts; the chance that it dies in a start can still
   be as high as 77.6 % (95 % bound).
 - The engine's own state confirms 1 of its 2 varied flags; not confirmed:
   max-num-seqs.
-- 6 configurations: 3 ranked, 1 rejected, 1 infeasible, 1 undecided.
+(3 more in report.md)
 
 All configurations
-                  kv-cache.ttft_repeat_ms.p50  behind
-#  configuration        (ms, lower is better)      #1  outcome
-1  b                       132 (sd 2.12, n 2)     0 %  leader
-2  a                       144 (sd 2.83, n 2)  8.68 %  ranked
-3  c                      1311 (sd 12.7, n 2)   889 %  ranked
--  f                     1298 (sd 0.707, n 2)       -  rejected:
-                                                       kv-cache.success_rate >=
-                                                       0.95: 0.800 (in start 1,
-                                                       the worst of 2)
--  d                                        -       -  died 2 of 2:
-                                                       kv_cache_too_small while
-                                                       starting
--  e                                        -       -  undecided: 2 of 2 starts
-                                                       failed (engine_died)
-Left out for want of width: gpu-mem, prefix, vs baseline, measured.
+The same in all of them: max-num-seqs = 32. Means over n = 2 starts, ± the
+standard deviation between starts.
+                                kv-cache
+                                   ttft_
+                                 repeat_
+                                      ms
+                  gpu-          p50, ms,  behind
+#  configuration   mem  prefix     lower      #1  measured  outcome
+1  b               0.9    true   132 ±2      0 %    2 of 2  leader
+2  a              0.85    true   144 ±3   8.68 %    2 of 2  ranked
+3  c              0.85   false  1311 ±13   889 %    2 of 2  ranked
+-  f               0.9   false  1298 ±1        -    2 of 2  rejected
+-  d              0.95    true     -           -    0 of 2  died 2 of 2:
+                                                            kv_cache_too_small
+                                                            while starting
+-  e              0.95   false     -           -    0 of 2  undecided
+Left out for want of width: vs baseline.
+
+Not ranked, because
+f: kv-cache.success_rate >= 0.95: 0.800 (in start 1, the worst of 2)
+d: ValueError: To serve at least one request with the models's max seq len (409…
+e: 2 of 2 starts failed (engine_died)
 "#);
 }
 
@@ -320,14 +328,14 @@ Run `20261124T044826Z-3f9a` of `Qwen/Qwen3-32B-AWQ`, started at 2026-11-24T04:48
 
 The same in all of them: `max-num-seqs = 32`.
 
-|   # | configuration | gpu-mem | prefix | kv-cache.ttft_repeat_ms.p50 (ms, lower is better) | behind #1 | vs baseline | measured | outcome |
-| --: | ------------- | ------: | -----: | ------------------------------------------------: | --------: | ----------: | -------: | --- |
-|   1 | `b`           |     0.9 |   true |                                         141 (n 1) |       0 % |       x1.01 |   1 of 1 | leader |
-|   2 | `a`           |    0.85 |   true |                                         142 (n 1) |    0.71 % |       x1.00 |   1 of 1 | the same to you as #1 (within 2 %) |
-|   3 | `c`           |    0.85 |  false |                                        1302 (n 1) |     823 % |       x0.11 |   1 of 1 | ranked |
-|   - | `d`           |    0.95 |   true |                                                 - |         - |           - |   0 of 1 | died 1 of 1: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
-|   - | `e`           |    0.95 |  false |                                                 - |         - |           - |   0 of 0 | undecided: no start of it has settled |
-|   - | `f`           |     0.9 |  false |                                                 - |         - |           - |   0 of 0 | undecided: no start of it has settled |
+|   # | configuration | gpu-mem | prefix | kv-cache<br>ttft_repeat_ms<br>p50, ms, lower is better | behind #1 | vs baseline | measured | outcome |
+| --: | ------------- | ------: | -----: | -----------------------------------------------------: | --------: | ----------: | -------: | --- |
+|   1 | `b`           |     0.9 |   true |                                              141 (n 1) |       0 % |       x1.01 |   1 of 1 | leader |
+|   2 | `a`           |    0.85 |   true |                                              142 (n 1) |    0.71 % |       x1.00 |   1 of 1 | the same to you as #1 (within 2 %) |
+|   3 | `c`           |    0.85 |  false |                                             1302 (n 1) |     823 % |       x0.11 |   1 of 1 | ranked |
+|   - | `d`           |    0.95 |   true |                                                      - |         - |           - |   0 of 1 | died 1 of 1: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+|   - | `e`           |    0.95 |  false |                                                      - |         - |           - |   0 of 0 | undecided: no start of it has settled |
+|   - | `f`           |     0.9 |  false |                                                      - |         - |           - |   0 of 0 | undecided: no start of it has settled |
 
 - Numbers are means over engine starts; sd is the sample standard deviation between starts, n their count.
 - vs baseline: how many times as good as `a`, the first of the file that lived; above 1 is better.
@@ -466,21 +474,25 @@ Nothing could be measured, so no configuration can be recommended.
 - Starts that ended without a measurement, of 2 settled: kv_cache_too_small 1, gpu_unavailable 1.
 
 All configurations
-                  kv-cache.ttft_repeat_ms.p50  behind
-#  configuration        (ms, lower is better)      #1  measured  outcome
--  a                                        -       -    0 of 1  died 1 of 1: kv_cache_too_small
-                                                                 while starting
--  b                                        -       -    0 of 1  undecided: 1 of 1 starts failed
-                                                                 (gpu_unavailable)
--  c                                        -       -    0 of 0  undecided: no start of it has
-                                                                 settled
--  d                                        -       -    0 of 0  undecided: no start of it has
-                                                                 settled
--  e                                        -       -    0 of 0  undecided: no start of it has
-                                                                 settled
--  f                                        -       -    0 of 0  undecided: no start of it has
-                                                                 settled
-Left out for want of width: gpu-mem, prefix.
+The same in all of them: max-num-seqs = 32.
+                                kv-cache
+                                   ttft_
+                                 repeat_
+                                      ms
+                  gpu-          p50, ms,  behind
+#  configuration   mem  prefix     lower      #1  measured  outcome
+-  a              0.85    true         -       -    0 of 1  died 1 of 1: kv_cache_too_small while
+                                                            starting
+-  b               0.9    true         -       -    0 of 1  undecided
+-  c              0.85   false         -       -    0 of 0  undecided
+-  d              0.95    true         -       -    0 of 0  undecided
+-  e              0.95   false         -       -    0 of 0  undecided
+-  f               0.9   false         -       -    0 of 0  undecided
+
+Not ranked, because
+a: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV c…
+b: 1 of 1 starts failed (gpu_unavailable)
+c, d, e and 1 more: no start of it has settled
 "#);
     let nothing = build(&fixture::record(vec![]));
     insta::assert_snapshot!(nothing.terminal(100, false), @r#"
@@ -488,21 +500,19 @@ Nothing could be measured, so no configuration can be recommended.
 - Why: no start of an engine has settled.
 
 All configurations
-                  kv-cache.ttft_repeat_ms.p50  behind
-#  configuration        (ms, lower is better)      #1  measured  outcome
--  a                                        -       -    0 of 0  undecided: no start of it has
-                                                                 settled
--  b                                        -       -    0 of 0  undecided: no start of it has
-                                                                 settled
--  c                                        -       -    0 of 0  undecided: no start of it has
-                                                                 settled
--  d                                        -       -    0 of 0  undecided: no start of it has
-                                                                 settled
--  e                                        -       -    0 of 0  undecided: no start of it has
-                                                                 settled
--  f                                        -       -    0 of 0  undecided: no start of it has
-                                                                 settled
-Left out for want of width: gpu-mem, prefix.
+The same in all of them: max-num-seqs = 32.
+                                      kv-cache
+                  gpu-          ttft_repeat_ms  behind
+#  configuration   mem  prefix  p50, ms, lower      #1  measured  outcome
+-  a              0.85    true               -       -    0 of 0  undecided
+-  b               0.9    true               -       -    0 of 0  undecided
+-  c              0.85   false               -       -    0 of 0  undecided
+-  d              0.95    true               -       -    0 of 0  undecided
+-  e              0.95   false               -       -    0 of 0  undecided
+-  f               0.9   false               -       -    0 of 0  undecided
+
+Not ranked, because
+a, b, c and 3 more: no start of it has settled
 "#);
     assert!(!nothing.markdown().contains("docker run"));
 }

@@ -2,7 +2,7 @@
 //!
 //! It is also what `report.json` holds; a change of meaning or of a name raises [`FORMAT`].
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::decide::score::Spread;
 use crate::decide::standing::{GateResult, Tally};
@@ -76,7 +76,70 @@ pub struct VerdictView {
     pub cell: Option<String>,
     pub headline: Prose,
     /// What it rests on, who follows, what else must be known before acting on it.
-    pub sentences: Vec<Prose>,
+    pub sentences: Vec<Sentence>,
+}
+
+impl VerdictView {
+    pub fn texts(&self) -> impl Iterator<Item = &Prose> {
+        self.sentences.iter().map(|sentence| &sentence.text)
+    }
+
+    /// The `limit` most deciding sentences, in their order.
+    pub fn most_deciding(&self, limit: usize) -> Vec<&Prose> {
+        let mut kept: Vec<(usize, &Sentence)> = self.sentences.iter().enumerate().collect();
+        kept.sort_by_key(|&(position, sentence)| (sentence.about, position));
+        kept.truncate(limit);
+        kept.sort_by_key(|&(position, _)| position);
+        kept.into_iter()
+            .map(|(_, sentence)| &sentence.text)
+            .collect()
+    }
+}
+
+/// A sentence of a verdict; `report.json` has its text.
+#[derive(Debug, Clone)]
+pub struct Sentence {
+    pub about: About,
+    pub text: Prose,
+}
+
+impl Serialize for Sentence {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.text.serialize(serializer)
+    }
+}
+
+/// What a sentence of a verdict is about. The order is that of weight, the most deciding first:
+/// where there is no room for all, the last ones are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum About {
+    /// Why nothing is ranked.
+    Refusal,
+    /// What the first-placed configuration is.
+    Configuration,
+    /// Who follows, and how closely.
+    RunnerUp,
+    /// How much starts of one configuration differ.
+    Spread,
+    /// Flags that the engine's own state does not confirm.
+    Unconfirmed,
+    Survival,
+    Baseline,
+    /// How the starts ended, or how the cells stand.
+    Counts,
+    /// Others that are as close, which the table marks too.
+    Same,
+    /// That every flag is as it was asked.
+    Confirmed,
+    /// Numbers of the objectives, which the table has too.
+    Numbers,
+}
+
+impl About {
+    /// A sentence about this.
+    pub fn says(self, text: Prose) -> Sentence {
+        Sentence { about: self, text }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -151,6 +214,9 @@ pub struct DeathBrief {
     pub class: FailureClass,
     pub phase: Phase,
     pub cause: Option<String>,
+    /// What happened, in our words: it is there when the engine left none of its own.
+    #[serde(skip)]
+    pub explanation: String,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -12,7 +12,7 @@ use crate::manifest::{RunEnding, RunRecord};
 use crate::measure::metric::MetricDef;
 use crate::outcome::{Outcome, Settled, Standing};
 use crate::report::text::Prose;
-use crate::report::view::{VerdictKind, VerdictView};
+use crate::report::view::{About, Sentence, VerdictKind, VerdictView};
 use crate::spec::experiment::{Experiment, Goal, Objective};
 use crate::spec::flag::Knob;
 use crate::spec::vllm_flags::short_name;
@@ -37,17 +37,17 @@ impl<'a> Wording<'a> {
         let experiment = self.experiment();
         match self.decision.verdict(experiment) {
             Verdict::Leader(lead) => {
-                let mut sentences = vec![self.coordinates(lead.cell)];
+                let mut sentences = vec![About::Configuration.says(self.coordinates(lead.cell))];
                 sentences.extend(self.placing(&self.decision.ranking, &lead));
-                sentences.extend(self.baseline(&lead));
-                sentences.push(self.survival(&lead));
+                sentences.extend(self.baseline(&lead).map(|text| About::Baseline.says(text)));
+                sentences.push(About::Survival.says(self.survival(&lead)));
                 sentences.extend(self.attestation(&lead));
-                sentences.push(self.counts());
+                sentences.push(About::Counts.says(self.counts()));
                 self.leader(&lead, sentences)
             }
             Verdict::NothingRanked { because } => {
-                let mut sentences = vec![Prose::new(format!("Why: {because}."))];
-                sentences.extend(self.ends());
+                let mut sentences = vec![refusal(&because)];
+                sentences.extend(self.ends().map(|text| About::Counts.says(text)));
                 VerdictView {
                     kind: VerdictKind::NothingRanked,
                     cell: None,
@@ -71,7 +71,7 @@ impl<'a> Wording<'a> {
                 kind: VerdictKind::NothingRanked,
                 cell: None,
                 headline: Prose::new("No configuration can be recommended."),
-                sentences: vec![Prose::new(format!("Why: {because}."))],
+                sentences: vec![refusal(&because)],
             },
         }
     }
@@ -126,7 +126,7 @@ impl<'a> Wording<'a> {
         self.decision.cells[cell].cell.name.as_str()
     }
 
-    fn leader(&self, lead: &Lead, sentences: Vec<Prose>) -> VerdictView {
+    fn leader(&self, lead: &Lead, sentences: Vec<Sentence>) -> VerdictView {
         let name = self.name(lead.cell);
         let headline = match self.record.ending {
             RunEnding::Complete { .. } => Prose::default(),
@@ -174,8 +174,8 @@ impl<'a> Wording<'a> {
     }
 
     /// The leader's numbers, and who follows how closely.
-    fn placing(&self, ranking: &Ranking<'_>, lead: &Lead) -> Vec<Prose> {
-        let mut sentences: Vec<Prose> = ranking
+    fn placing(&self, ranking: &Ranking<'_>, lead: &Lead) -> Vec<Sentence> {
+        let mut sentences: Vec<Sentence> = ranking
             .objectives
             .iter()
             .map(|objective| {
@@ -192,13 +192,18 @@ impl<'a> Wording<'a> {
                             .words(format!(" {}.", self.number(objective, next.cell)))
                     }))
             })
+            .map(|text| About::Numbers.says(text))
             .collect();
         match &lead.runner_up {
-            None => sentences.push(Prose::new("No other configuration is ranked.")),
+            None => {
+                let text = Prose::new("No other configuration is ranked.");
+                sentences.push(About::RunnerUp.says(text));
+            }
             Some(next) => {
-                sentences.push(self.following(ranking, next));
-                sentences.extend(self.same(lead));
-                sentences.push(self.spread_between_starts(ranking, lead, next));
+                sentences.push(About::RunnerUp.says(self.following(ranking, next)));
+                sentences.extend(self.same(lead).map(|text| About::Same.says(text)));
+                let spread = self.spread_between_starts(ranking, lead, next);
+                sentences.push(About::Spread.says(spread));
             }
         }
         sentences
@@ -295,7 +300,7 @@ impl<'a> Wording<'a> {
     }
 
     /// Which of the leader's varied flags its engine did not confirm.
-    fn attestation(&self, lead: &Lead) -> Option<Prose> {
+    fn attestation(&self, lead: &Lead) -> Option<Sentence> {
         let cell = &self.decision.cells[lead.cell];
         let mut unconfirmed: Vec<&str> = Vec::new();
         let mut n_flags = 0;
@@ -315,10 +320,12 @@ impl<'a> Wording<'a> {
         let words =
             format!("The engine's own state confirms {n_confirmed} of its {n_flags} varied flags");
         (n_flags > 0).then(|| match unconfirmed.is_empty() {
-            true => Prose::new(words + "."),
-            false => Prose::new(words + "; not confirmed: ")
-                .names(unconfirmed)
-                .words("."),
+            true => About::Confirmed.says(Prose::new(words + ".")),
+            false => About::Unconfirmed.says(
+                Prose::new(words + "; not confirmed: ")
+                    .names(unconfirmed)
+                    .words("."),
+            ),
         })
     }
 
@@ -355,6 +362,10 @@ impl<'a> Wording<'a> {
             |spread| spread_in_words(&spread, definition),
         )
     }
+}
+
+fn refusal(because: &str) -> Sentence {
+    About::Refusal.says(Prose::new(format!("Why: {because}.")))
 }
 
 /// `133 ms (mean of 2 starts, sd 2.12 ms)`.

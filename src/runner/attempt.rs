@@ -1,34 +1,37 @@
 //! One attempt: start, wait for ready, attest, measure, stop, collect.
 //!
 //! Whatever happens on the way, a started engine is stopped here. Settling the result is the
-//! dispatcher's business.
+//! dispatcher's business, and what the end means is `conclusion`'s.
 
-use std::time::Duration;
+use std::future::Future;
 
-use crate::attest;
-use crate::diagnose::{Consequence, Evidence, Failure, Phase, diagnose};
+use crate::attest::{self, Attestation};
+use crate::diagnose::{Failure, Phase};
 use crate::event::{AttemptPhase, EventKind};
+use crate::id::AttemptId;
 use crate::matrix::cell::Cell;
-use crate::measure::node::{NodeReport, NodeStatus};
+use crate::measure::node::NodeReport;
 use crate::measure::prompt::PromptBook;
-use crate::outcome::{EndState, Measured, Outcome};
+use crate::outcome::{EndState, EngineFacts, Outcome};
 use crate::runner::cancel::Cancel;
-use crate::runner::nodes::{NodeWatcher, Nodes, NodesEnding, NodesRun};
+use crate::runner::conclusion::{Story, conclude, refused};
+use crate::runner::nodes::{DYING_TAKES_AT_MOST, NodeWatcher, Nodes, NodesEnding};
 use crate::runner::ports::{
-    Engine, Journal, Launch, Load, LoadError, ReadyServer, Runtime, RuntimeError, StopMode,
-    StoreError, Target,
+    Engine, Journal, Launch, Load, LoadError, Probe, ReadyServer, Runtime, RuntimeError, StopMode,
+    Stopped, StoreError, Target,
 };
 use crate::runner::ready::{Readiness, ready};
 use crate::runner::recorder::Recorder;
 use crate::spec::experiment::Experiment;
 
-/// What an attempt needs beside its launch.
+/// What an attempt needs.
 pub struct Attempt<'a, R, L, J> {
     pub runtime: &'a R,
     pub load: &'a L,
     pub recorder: &'a mut Recorder<J>,
     pub cancel: &'a Cancel,
     pub experiment: &'a Experiment,
+    /// Names of the nodes, each after its predecessors.
     pub node_order: &'a [String],
     pub cell: &'a Cell,
     pub launch: Launch,
@@ -36,12 +39,25 @@ pub struct Attempt<'a, R, L, J> {
     pub model: String,
 }
 
-/// How the attempt went; the runtime's loss is told apart because the runner must wait then.
+/// How an attempt went.
 #[derive(Debug)]
 pub struct Ended {
     pub outcome: Outcome,
+    /// `None` when no engine was started, or its end could not be seen.
     pub end: Option<EndState>,
-    pub runtime_lost: bool,
+    pub aftermath: Aftermath,
+}
+
+/// What the runner must do before the next attempt.
+#[derive(Debug)]
+pub enum Aftermath {
+    GoOn,
+    /// Wait for the runtime. `left` names the engine that could not be stopped.
+    AwaitRuntime {
+        left: Option<String>,
+    },
+    /// Give up: this attempt is settled, and no further one can be made.
+    Stop(RuntimeError),
 }
 
 /// Why the run itself cannot go on.
@@ -53,26 +69,11 @@ pub enum AttemptError {
     Runtime(#[from] RuntimeError),
 }
 
-/// What happened between start and stop.
-enum Story {
-    Measured {
-        ready_after_ms: f64,
-        nodes: NodesRun,
-        facts: Facts,
-    },
-    /// The engine ended by itself; the log and the end state say why.
-    Exited {
-        phase: Phase,
-        node: Option<String>,
-    },
-    /// It lives and is of no use.
-    Verdict(Failure),
+/// What became of work that the engine's end or the user may cut short.
+enum Cut<T> {
+    Done(T),
+    Exited,
     Cancelled,
-}
-
-struct Facts {
-    attestation: Vec<attest::Attestation>,
-    engine: crate::outcome::EngineFacts,
 }
 
 impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
@@ -83,69 +84,100 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
     /// When results cannot be stored, or the runtime cannot serve any cell.
     pub async fn run(mut self) -> Result<Ended, AttemptError> {
         self.phase(AttemptPhase::Starting)?;
-        let mut engine = match self.runtime.start(&self.launch).await {
+        let ordered = tokio::time::Instant::now();
+        let started = tokio::select! {
+            biased;
+            started = self.runtime.start(&self.launch) => started,
+            () = self.cancel.asked_twice() => {
+                // What was half made goes as a leftover does.
+                self.runtime.sweep().await?;
+                return Ok(Ended::without_engine(Outcome::Cancelled));
+            }
+        };
+        let mut engine = match started {
             Ok(engine) => engine,
-            Err(RuntimeError::Refused { words }) => return Ok(self.refused(&words)),
-            Err(RuntimeError::Unreachable { what, .. }) => return Ok(Ended::lost(&what)),
+            Err(RuntimeError::Refused { words }) => {
+                return Ok(Ended::without_engine(refused(self.cell, &words)));
+            }
+            Err(RuntimeError::Unreachable { what, .. }) => {
+                let failure = Failure::runtime_lost(Phase::Starting, &what, "");
+                return Ok(Ended {
+                    aftermath: Aftermath::AwaitRuntime { left: None },
+                    ..Ended::without_engine(Outcome::Failed(failure))
+                });
+            }
             Err(error) => return Err(error.into()),
         };
-        let story = self.story(&mut engine).await;
-        let noted = self.phase(AttemptPhase::Stopping);
+        let mut phase = Phase::Starting;
+        let story = self.story(&mut engine, ordered, &mut phase).await;
+        let noted = self
+            .phase(AttemptPhase::Stopping)
+            .and_then(|()| self.note_cancellation());
         let log = engine.log();
+        let reference = engine.reference().to_owned();
         // Before any error is looked at: whatever went wrong, the engine must not outlive it.
-        let end = self.stop(engine).await;
+        let stopped = self.stop(engine).await;
         noted?;
         let story = match story {
-            Ok(story) => story,
             Err(AttemptError::Runtime(RuntimeError::Unreachable { what, .. })) => {
-                return Ok(Ended::lost(&what));
+                Story::RuntimeLost(Failure::runtime_lost(phase, &what, &log))
             }
-            Err(error) => return Err(error),
+            story => story?,
         };
-        match end {
-            Ok(end) => Ok(self.conclude(story, end, &log)),
-            Err(RuntimeError::Unreachable { what, .. }) => Ok(Ended::lost(&what)),
-            Err(error) => Err(error.into()),
+        let lost = matches!(story, Story::RuntimeLost(_));
+        match stopped {
+            Ok(Stopped { end, log: whole }) => Ok(Ended {
+                outcome: conclude(story, self.cell, &end, &log, &whole),
+                end: Some(end),
+                aftermath: if lost {
+                    Aftermath::AwaitRuntime { left: None }
+                } else {
+                    Aftermath::GoOn
+                },
+            }),
+            Err(error) => Ok(self.unstopped(story, phase, error, &log, reference).await),
         }
     }
 
-    async fn story(&mut self, engine: &mut R::Engine) -> Result<Story, AttemptError> {
+    async fn story(
+        &mut self,
+        engine: &mut R::Engine,
+        ordered: tokio::time::Instant,
+        phase: &mut Phase,
+    ) -> Result<Story, AttemptError> {
         let target = Target {
             base_url: engine.base_url().to_owned(),
             model: self.model.clone(),
             api_key: self.launch.api_key.clone(),
         };
-        let started = tokio::time::Instant::now();
         let timeout = self.experiment.profile.engine.ready_timeout;
         let server = match ready(engine, self.load, target, timeout, self.cancel).await? {
             Readiness::Ready(server) => server,
-            Readiness::Exited => {
-                return Ok(Story::Exited {
-                    phase: Phase::Starting,
-                    node: None,
-                });
-            }
+            Readiness::Exited => return Ok(Story::exited(Phase::Starting)),
             Readiness::Cancelled => return Ok(Story::Cancelled),
             Readiness::Deadline { because, healthy } => {
-                let failure = if healthy {
-                    Failure::unresponsive(Phase::Starting, &because, &engine.log())
+                let log = engine.log();
+                return Ok(Story::Verdict(if healthy {
+                    Failure::unresponsive(Phase::Starting, &because, &log)
                 } else {
-                    Failure::not_ready(timeout, &because, &engine.log())
-                };
-                return Ok(Story::Verdict(failure));
+                    Failure::not_ready(timeout, &because, &log)
+                }));
             }
         };
-        let ready_after_ms = started.elapsed().as_secs_f64() * 1e3;
+        let ready_after_ms = ordered.elapsed().as_secs_f64() * 1e3;
+        *phase = Phase::Serving;
         self.phase(AttemptPhase::Attesting)?;
-        let observed = match self.load.facts(&server).await {
-            Ok(observed) => observed,
-            Err(error) => return self.unless_exited(engine, None, &error).await,
+        let observed = match self.while_serving(engine, self.load.facts(&server)).await? {
+            Cut::Done(Ok(observed)) => observed,
+            Cut::Done(Err(error)) => return self.no_answer(engine, &server, &error).await,
+            Cut::Exited => return Ok(Story::exited(Phase::Serving)),
+            Cut::Cancelled => return Ok(Story::Cancelled),
         };
         let log = engine.log();
         let attestation = attest::attest(self.cell.varied(), &log, &observed.metrics_text);
         let contradictions: Vec<String> = attestation
             .iter()
-            .filter_map(attest::Attestation::contradiction)
+            .filter_map(Attestation::contradiction)
             .collect();
         if !contradictions.is_empty() {
             return Ok(Story::Verdict(Failure::not_as_configured(
@@ -153,12 +185,16 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
                 &log,
             )));
         }
-        let mut facts = observed.facts;
-        facts.warnings = attest::warnings(&log);
+        let facts = EngineFacts {
+            warnings: attest::warnings(&log),
+            ..observed.facts
+        };
         let server = server.with_facts(facts.clone());
-        let book = match self.prompts(&server).await? {
-            Ok(book) => book,
-            Err(error) => return self.unless_exited(engine, None, &error).await,
+        let book = match self.prompts(engine, &server).await? {
+            Cut::Done(Ok(book)) => book,
+            Cut::Done(Err(error)) => return self.no_answer(engine, &server, &error).await,
+            Cut::Exited => return Ok(Story::exited(Phase::Serving)),
+            Cut::Cancelled => return Ok(Story::Cancelled),
         };
         self.phase(AttemptPhase::Measuring)?;
         let mut watcher = Watcher {
@@ -178,29 +214,29 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         self.recorder
             .journal()
             .keep_requests(&self.launch.attempt, &nodes.requests)?;
-        match &nodes.ending {
+        match nodes.ending {
             NodesEnding::Finished => {
-                if let Ok(observed) = self.load.facts(&server).await {
+                if let Cut::Done(Ok(observed)) =
+                    self.while_serving(engine, self.load.facts(&server)).await?
+                {
                     self.recorder
                         .journal()
                         .keep_metrics(&self.launch.attempt, &observed.metrics_text)?;
                 }
-                Ok(Story::Measured {
+                Ok(Story::Served {
                     ready_after_ms,
-                    nodes,
-                    facts: Facts {
-                        attestation,
-                        engine: facts,
-                    },
+                    nodes: nodes.reports,
+                    attestation,
+                    facts,
                 })
             }
             NodesEnding::EngineExited { node } => Ok(Story::Exited {
                 phase: Phase::Serving,
-                node: Some(node.clone()),
+                node: Some(node),
             }),
             NodesEnding::Unresponsive { node, because } => {
-                let failure = Failure::unresponsive(Phase::Serving, because, &engine.log());
-                Ok(Story::Verdict(failure.during(node)))
+                let failure = Failure::unresponsive(Phase::Serving, &because, &engine.log());
+                Ok(Story::Verdict(failure.during(&node)))
             }
             NodesEnding::Cancelled => Ok(Story::Cancelled),
         }
@@ -210,129 +246,134 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
     /// before anything is measured with them.
     async fn prompts(
         &mut self,
+        engine: &mut R::Engine,
         server: &ReadyServer,
-    ) -> Result<Result<PromptBook, LoadError>, AttemptError> {
+    ) -> Result<Cut<Result<PromptBook, LoadError>>, AttemptError> {
         if let Some(book) = self.recorder.journal().prompts()? {
-            return Ok(Ok(book));
+            return Ok(Cut::Done(Ok(book)));
         }
-        let book = match self
-            .load
-            .compose(server, &self.experiment.workloads, self.experiment.run.seed)
-            .await
-        {
-            Ok(book) => book,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.recorder.journal().keep_prompts(&book)?;
-        Ok(Ok(book))
+        let (workloads, seed) = (&self.experiment.workloads, self.experiment.run.seed);
+        let composed = self
+            .while_serving(engine, self.load.compose(server, workloads, seed))
+            .await?;
+        if let Cut::Done(Ok(book)) = &composed {
+            self.recorder.journal().keep_prompts(book)?;
+        }
+        Ok(composed)
     }
 
-    /// A control request to a ready engine failed: it died, or it does not answer.
-    async fn unless_exited(
+    /// Does some work with a ready engine, unless the engine ends or the user asks to stop.
+    async fn while_serving<T>(
         &self,
         engine: &mut R::Engine,
-        node: Option<String>,
-        error: &LoadError,
-    ) -> Result<Story, AttemptError> {
-        /// Long enough for a dying engine to exit.
-        const GRACE: Duration = Duration::from_secs(15);
+        work: impl Future<Output = T>,
+    ) -> Result<Cut<T>, RuntimeError> {
         tokio::select! {
             biased;
-            () = self.cancel.asked() => Ok(Story::Cancelled),
-            exited = engine.exited() => {
-                exited?;
-                Ok(Story::Exited { phase: Phase::Serving, node })
-            }
-            () = tokio::time::sleep(GRACE) => {
-                Ok(Story::Verdict(Failure::unresponsive(Phase::Serving, &error.to_string(), &engine.log())))
-            }
+            () = self.cancel.asked() => Ok(Cut::Cancelled),
+            done = work => Ok(Cut::Done(done)),
+            exited = engine.exited() => exited.map(|()| Cut::Exited),
         }
+    }
+
+    /// A control request to a ready engine failed: it dies, it hangs, or it serves and cannot
+    /// do this one thing.
+    async fn no_answer(
+        &self,
+        engine: &mut R::Engine,
+        server: &ReadyServer,
+        error: &LoadError,
+    ) -> Result<Story, AttemptError> {
+        let dying = tokio::time::sleep(DYING_TAKES_AT_MOST);
+        match self.while_serving(engine, dying).await? {
+            Cut::Exited => return Ok(Story::exited(Phase::Serving)),
+            Cut::Cancelled => return Ok(Story::Cancelled),
+            Cut::Done(()) => {}
+        }
+        let probe = self.load.probe(server.target());
+        Ok(match self.while_serving(engine, probe).await? {
+            Cut::Exited => Story::exited(Phase::Serving),
+            Cut::Cancelled => Story::Cancelled,
+            Cut::Done(Probe::Ready) => {
+                Story::Verdict(Failure::nothing_measured(&error.to_string(), &engine.log()))
+            }
+            Cut::Done(Probe::NotYet { because } | Probe::HealthyOnly { because }) => {
+                Story::Verdict(Failure::unresponsive(
+                    Phase::Serving,
+                    &because,
+                    &engine.log(),
+                ))
+            }
+        })
     }
 
     /// Stops the engine; a second wish to stop cuts the grace short.
-    async fn stop(&self, engine: R::Engine) -> Result<EndState, RuntimeError> {
+    async fn stop(&self, engine: R::Engine) -> Result<Stopped, RuntimeError> {
         let mode = if self.cancel.is_asked_twice() {
             StopMode::Kill
         } else {
             StopMode::Gracefully(self.experiment.profile.engine.stop_timeout)
         };
+        let log = engine.log();
         let reference = engine.reference().to_owned();
         tokio::select! {
-            end = engine.stop(mode) => end,
+            stopped = engine.stop(mode) => stopped,
             () = self.cancel.asked_twice(), if mode != StopMode::Kill => {
                 // The half-stopped engine is removed as a leftover is.
                 self.runtime.sweep().await?;
-                Ok(EndState { error: Some(format!("{reference} was removed at once")), ..EndState::default() })
+                let end = EndState {
+                    error: Some(format!("{reference} was removed at once")),
+                    ..EndState::default()
+                };
+                Ok(Stopped { end, log })
             }
         }
     }
 
-    fn conclude(&self, story: Story, end: EndState, log: &str) -> Ended {
+    /// The engine could not be stopped as it should: one more try by a sweep. What was measured
+    /// before stays measured.
+    async fn unstopped(
+        &self,
+        story: Story,
+        phase: Phase,
+        error: RuntimeError,
+        log: &str,
+        reference: String,
+    ) -> Ended {
+        let gone = matches!(error, RuntimeError::Unreachable { .. });
+        let left = match self.runtime.sweep().await {
+            Ok(_) => None,
+            Err(_) => Some(reference),
+        };
         let outcome = match story {
+            Story::Served { .. } => conclude(story, self.cell, &EndState::default(), log, log),
             Story::Cancelled => Outcome::Cancelled,
-            Story::Verdict(failure) => of_failure(with_end(failure, &end)),
-            Story::Exited { phase, node } => {
-                of_failure(self.diagnosed(&end, log, phase, node, None))
+            Story::RuntimeLost(failure) => Outcome::Failed(failure),
+            Story::Exited { .. } | Story::Verdict(_) => {
+                Outcome::Failed(Failure::runtime_lost(phase, &error.to_string(), log))
             }
-            Story::Measured {
-                ready_after_ms,
-                nodes,
-                facts,
-            } => {
-                if nodes
-                    .reports
-                    .iter()
-                    .any(|report| report.status == NodeStatus::Completed)
-                {
-                    Outcome::Measured(Measured {
-                        ready_after_ms,
-                        nodes: nodes.reports,
-                        attestation: facts.attestation,
-                        engine: facts.engine,
-                    })
-                } else {
-                    of_failure(with_end(
-                        Failure::nothing_measured(&reasons(&nodes.reports), log),
-                        &end,
-                    ))
-                }
-            }
+        };
+        let aftermath = if gone {
+            Aftermath::AwaitRuntime { left }
+        } else {
+            Aftermath::Stop(error)
         };
         Ended {
             outcome,
-            end: Some(end),
-            runtime_lost: false,
-        }
-    }
-
-    fn refused(&self, words: &str) -> Ended {
-        let failure = self.diagnosed(&EndState::default(), "", Phase::Starting, None, Some(words));
-        Ended {
-            outcome: of_failure(failure),
             end: None,
-            runtime_lost: false,
+            aftermath,
         }
     }
 
-    fn diagnosed(
-        &self,
-        end: &EndState,
-        log: &str,
-        phase: Phase,
-        node: Option<String>,
-        runtime_error: Option<&str>,
-    ) -> Failure {
-        let varied: Vec<&str> = self.cell.varied().map(|(name, _)| name.as_str()).collect();
-        let mut failure = diagnose(&Evidence {
-            log,
-            exit_code: end.exit_code,
-            oom_killed: end.oom_killed,
-            runtime_error,
-            phase: Some(phase),
-            varied_flags: &varied,
-        });
-        failure.node = node;
-        failure
+    /// Says that the wish to stop was heard: an engine that is loading may need its whole grace.
+    fn note_cancellation(&mut self) -> Result<(), StoreError> {
+        if !self.cancel.is_asked() || self.cancel.is_asked_twice() {
+            return Ok(());
+        }
+        let grace = self.experiment.profile.engine.stop_timeout.as_secs();
+        let text =
+            format!("stopping: the engine has up to {grace} s to end; ask again to end it at once");
+        self.recorder.record(EventKind::Notice { text })
     }
 
     fn phase(&mut self, phase: AttemptPhase) -> Result<(), StoreError> {
@@ -343,44 +384,19 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
 }
 
 impl Ended {
-    fn lost(what: &str) -> Self {
+    fn without_engine(outcome: Outcome) -> Self {
         Self {
-            outcome: Outcome::Failed(Failure::runtime(Phase::Starting, what, "")),
+            outcome,
             end: None,
-            runtime_lost: true,
+            aftermath: Aftermath::GoOn,
         }
     }
 }
 
-/// An end that is the cell's own making is infeasible, every other is a failure.
-fn of_failure(failure: Failure) -> Outcome {
-    match failure.consequence {
-        Consequence::Infeasible => Outcome::Infeasible(failure),
-        Consequence::Machine | Consequence::Retry => Outcome::Failed(failure),
-    }
-}
-
-/// Adds what is known of the engine's end to a failure that was seen while it lived.
-fn with_end(mut failure: Failure, end: &EndState) -> Failure {
-    failure.exit_code = end.exit_code;
-    failure.oom_killed = end.oom_killed;
-    failure
-}
-
-fn reasons(reports: &[NodeReport]) -> String {
-    let reasons: Vec<String> = reports
-        .iter()
-        .filter_map(|report| match &report.status {
-            NodeStatus::Failed { because } => Some(format!("{}: {because}", report.node)),
-            NodeStatus::Completed | NodeStatus::Skipped { .. } => None,
-        })
-        .collect();
-    reasons.join("; ")
-}
-
+/// Records what happens to the nodes of an attempt.
 struct Watcher<'a, J> {
     recorder: &'a mut Recorder<J>,
-    attempt: &'a crate::id::AttemptId,
+    attempt: &'a AttemptId,
 }
 
 impl<J: Journal> NodeWatcher for Watcher<'_, J> {

@@ -22,7 +22,7 @@ use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
 use crate::runner::ports::{
     Clock, Engine, Gpu, Journal, Launch, Load, LoadError, Observed, Probe, ReadyServer, Runtime,
-    RuntimeError, StopMode, StoreError, Target,
+    RuntimeError, StopMode, Stopped, StoreError, Target,
 };
 use crate::runner::recorder::Recorder;
 use crate::spec::experiment::{
@@ -53,6 +53,8 @@ pub enum Script {
     /// The connection to the runtime breaks while it starts.
     RuntimeVanishes,
     Refused(&'static str),
+    /// Serves, and the runtime fails to stop it.
+    CannotBeStopped,
 }
 
 type Trace = Arc<Mutex<Vec<String>>>;
@@ -166,7 +168,7 @@ impl Engine for FakeEngine {
         }
     }
 
-    async fn stop(self, how: StopMode) -> Result<EndState, RuntimeError> {
+    async fn stop(self, how: StopMode) -> Result<Stopped, RuntimeError> {
         self.trace.lock().unwrap().push(format!(
             "stop {}",
             if how == StopMode::Kill {
@@ -175,33 +177,35 @@ impl Engine for FakeEngine {
                 "gracefully"
             }
         ));
-        match self.script {
+        let ended = |by_itself: bool, exit_code: i64, oom_killed: bool| EndState {
+            by_itself,
+            exit_code: Some(exit_code),
+            oom_killed: Some(oom_killed),
+            ..EndState::default()
+        };
+        let end = match self.script {
             Script::Dies {
                 exit_code,
                 oom_killed,
                 ..
-            } => Ok(EndState {
-                by_itself: true,
-                exit_code: Some(exit_code),
-                oom_killed: Some(oom_killed),
-                ..EndState::default()
-            }),
-            Script::DiesUnderLoad => Ok(EndState {
-                by_itself: true,
-                exit_code: Some(0),
-                oom_killed: Some(false),
-                ..EndState::default()
-            }),
-            Script::RuntimeVanishes => Err(RuntimeError::Unreachable {
-                what: "the daemon is gone".to_owned(),
-                source: None,
-            }),
-            _ => Ok(EndState {
-                exit_code: Some(0),
-                oom_killed: Some(false),
-                ..EndState::default()
-            }),
-        }
+            } => ended(true, exit_code, oom_killed),
+            Script::DiesUnderLoad => ended(true, 0, false),
+            Script::RuntimeVanishes => {
+                return Err(RuntimeError::Unreachable {
+                    what: "the daemon is gone".to_owned(),
+                    source: None,
+                });
+            }
+            Script::CannotBeStopped => {
+                return Err(RuntimeError::Host {
+                    what: "the engine does not die".to_owned(),
+                    source: std::io::ErrorKind::TimedOut.into(),
+                });
+            }
+            _ => ended(false, 0, false),
+        };
+        let log = self.log();
+        Ok(Stopped { end, log })
     }
 }
 
@@ -280,7 +284,7 @@ impl Load for FakeLoad {
                 node: workload.name.clone(),
                 kind: WorkloadKind::KvCache,
                 status,
-                took_ms: 2000.0,
+                took_ms: Some(2000.0),
                 metrics,
                 n_requests: 4,
                 n_failed: if fails { 4 } else { 0 },
@@ -362,7 +366,7 @@ impl Gpu for FakeGpu {
     }
 }
 
-fn cell(name: &str) -> Cell {
+pub fn cell(name: &str) -> Cell {
     let setting = Setting {
         value: FlagValue::Int(name.len() as i64),
         by: SetBy::Axis,

@@ -11,7 +11,7 @@ use crate::manifest::{Manifest, RunEnding};
 use crate::matrix::cell::Cell;
 use crate::outcome::{Outcome, Settled};
 use crate::plan::blocks::{PlannedAttempt, remaining};
-use crate::runner::attempt::{Attempt, AttemptError, Ended};
+use crate::runner::attempt::{Aftermath, Attempt, AttemptError, Ended};
 use crate::runner::cancel::Cancel;
 use crate::runner::ports::{Gpu, Journal, Launch, Load, Runtime, RuntimeError, StoreError};
 use crate::runner::recorder::Recorder;
@@ -20,6 +20,12 @@ use crate::spec::vllm_flags::{Rendered, render};
 
 /// How long a vanished runtime is awaited. A Docker upgrade takes a minute or two.
 const RUNTIME_RETURNS_WITHIN: Duration = Duration::from_secs(600);
+
+/// Pause between two looks for a vanished runtime; longer with every loss in a row.
+const LOOK_FOR_RUNTIME_EVERY: Duration = Duration::from_secs(2);
+
+/// A runtime that answers and loses every engine is not worth a night of starts.
+const LOSSES_IN_A_ROW: u32 = 4;
 
 /// How long GPU memory may take to come back after a stop: an orphaned engine core can hold
 /// the card without holding the port.
@@ -53,6 +59,8 @@ pub enum RunError {
     Runtime(#[from] RuntimeError),
     #[error("{runtime} did not come back within {} s", RUNTIME_RETURNS_WITHIN.as_secs())]
     RuntimeLost { runtime: String },
+    #[error("{runtime} lost {n} engines in a row; see its own log for the reason")]
+    RuntimeFlaps { runtime: String, n: u32 },
     /// Two attempts in a row ended in the same class of the machine or the profile.
     #[error("two attempts in a row ended the same way, and no cell is to blame: {explanation}")]
     Fuse {
@@ -118,7 +126,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             .experiment
             .run
             .deadline
-            .map(|within| Instant::now() + within);
+            .and_then(|within| Instant::now().checked_add(within));
         self.recorder.record(EventKind::RunStarted {
             run: self.manifest.run.clone(),
             experiment: self.manifest.experiment.name.clone(),
@@ -127,28 +135,45 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             n_settled: self.settled.len(),
             stand_in: self.manifest.runtime.stand_in,
         })?;
-        self.sweep().await?;
-        while let Some(planned) = remaining(self.plan, &self.settled).into_iter().next() {
+        let what = self.runtime.sweep().await?;
+        self.tell_swept(what)?;
+        let n_before = self.settled.len();
+        let mut n_lost_in_a_row = 0;
+        while let Some(planned) = self.next(n_before) {
             if self.cancel.is_asked() {
                 return Ok(Some("the user stopped it".to_owned()));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(Some("the deadline has passed".to_owned()));
             }
-            let ended = self.attempt(&planned).await?;
-            if ended.cancelled {
-                return Ok(Some("the user stopped it".to_owned()));
+            match self.attempt(&planned).await? {
+                Aftermath::GoOn => n_lost_in_a_row = 0,
+                Aftermath::AwaitRuntime { left } => {
+                    n_lost_in_a_row += 1;
+                    self.await_runtime(left, n_lost_in_a_row).await?;
+                }
+                Aftermath::Stop(error) => return Err(error.into()),
             }
-            if ended.runtime_lost {
-                self.await_runtime().await?;
-            } else {
-                self.check_fuse()?;
-            }
+            self.check_fuse(n_before)?;
         }
         Ok(None)
     }
 
-    async fn attempt(&mut self, planned: &PlannedAttempt) -> Result<AfterAttempt, RunError> {
+    /// What to start next. Failures of earlier processes are forgiven: whoever resumes a run has
+    /// put right what stopped it.
+    fn next(&self, n_before: usize) -> Option<PlannedAttempt> {
+        let counted = self
+            .settled
+            .iter()
+            .enumerate()
+            .filter(|(at, settled)| {
+                *at >= n_before || !matches!(settled.outcome, Outcome::Failed(_))
+            })
+            .map(|(_, settled)| settled);
+        remaining(self.plan, counted).into_iter().next()
+    }
+
+    async fn attempt(&mut self, planned: &PlannedAttempt) -> Result<Aftermath, RunError> {
         // The borrow must be of the manifest, not of the dispatcher that changes meanwhile.
         let manifest = self.manifest;
         let cell = manifest
@@ -185,7 +210,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         let Ended {
             outcome,
             end,
-            runtime_lost,
+            aftermath,
         } = ended;
         let cancelled = outcome == Outcome::Cancelled;
         let settled = Settled {
@@ -201,13 +226,10 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             settled: Box::new(settled.clone()),
         })?;
         self.settled.push(settled);
-        if !runtime_lost && !cancelled {
+        if matches!(aftermath, Aftermath::GoOn) && !cancelled {
             self.await_memory(&attempt, before).await?;
         }
-        Ok(AfterAttempt {
-            cancelled,
-            runtime_lost,
-        })
+        Ok(aftermath)
     }
 
     fn launch(&mut self, cell: &Cell, attempt: &AttemptId) -> Result<Launch, StoreError> {
@@ -242,37 +264,50 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         )
     }
 
-    async fn sweep(&mut self) -> Result<(), RunError> {
-        let what = self.runtime.sweep().await?;
-        if !what.is_empty() {
-            self.recorder.record(EventKind::Swept { what })?;
+    fn tell_swept(&mut self, what: Vec<String>) -> Result<(), StoreError> {
+        if what.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.recorder.record(EventKind::Swept { what })
     }
 
-    /// Waits until the runtime answers again, and removes what its absence left behind.
-    async fn await_runtime(&mut self) -> Result<(), RunError> {
+    /// Waits until the runtime answers again and what its absence left behind is removed. Every
+    /// further loss in a row is waited for longer before the next start.
+    async fn await_runtime(
+        &mut self,
+        left: Option<String>,
+        n_in_a_row: u32,
+    ) -> Result<(), RunError> {
         let runtime = self.manifest.runtime.runtime.clone();
+        let left = left.map_or_else(String::new, |left| {
+            format!(" ({left} could not be removed yet)")
+        });
         self.recorder.record(EventKind::Waiting {
-            what: format!("{runtime} does not answer; waiting for it"),
+            what: format!("{runtime} was lost; waiting for it{left}"),
         })?;
+        if n_in_a_row >= LOSSES_IN_A_ROW {
+            return Err(RunError::RuntimeFlaps {
+                runtime,
+                n: n_in_a_row,
+            });
+        }
         let deadline = Instant::now() + RUNTIME_RETURNS_WITHIN;
-        while !self.runtime.reachable().await {
-            if self.cancel.is_asked() {
-                return Ok(());
+        loop {
+            tokio::select! {
+                () = self.cancel.asked() => return Ok(()),
+                () = tokio::time::sleep(LOOK_FOR_RUNTIME_EVERY * n_in_a_row) => {}
+            }
+            if self.runtime.reachable().await
+                && let Ok(what) = self.runtime.sweep().await
+            {
+                self.tell_swept(what)?;
+                let text = format!("{runtime} answers again");
+                return Ok(self.recorder.record(EventKind::Notice { text })?);
             }
             if Instant::now() >= deadline {
                 return Err(RunError::RuntimeLost { runtime });
             }
-            tokio::select! {
-                () = self.cancel.asked() => {}
-                () = tokio::time::sleep(Duration::from_secs(2)) => {}
-            }
         }
-        self.recorder.record(EventKind::Notice {
-            text: format!("{runtime} answers again"),
-        })?;
-        self.sweep().await
     }
 
     /// The next engine must not start into memory that the last one still holds.
@@ -305,20 +340,27 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
                     held: held.join(", "),
                 });
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::select! {
+                () = self.cancel.asked() => return Ok(()),
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
         }
     }
 
-    /// Stops a night of identical starts.
-    fn check_fuse(&self) -> Result<(), RunError> {
-        let [.., earlier, later] = self.settled.as_slice() else {
+    /// Stops a night of identical starts: two in a row, of different cells where there are any,
+    /// that end in the same class of the machine or the profile.
+    fn check_fuse(&self, n_before: usize) -> Result<(), RunError> {
+        let [.., earlier, later] = &self.settled[n_before..] else {
             return Ok(());
         };
+        if earlier.attempt.cell == later.attempt.cell && self.manifest.cells.len() > 1 {
+            return Ok(());
+        }
         match (&earlier.outcome, &later.outcome) {
             (Outcome::Failed(first), Outcome::Failed(second))
                 if second.consequence == Consequence::Machine
-                    && first.consequence == Consequence::Machine
-                    && first.class == second.class =>
+                    && first.class == second.class
+                    && second.class != FailureClass::RuntimeLost =>
             {
                 Err(RunError::Fuse {
                     class: second.class,
@@ -328,11 +370,6 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             _ => Ok(()),
         }
     }
-}
-
-struct AfterAttempt {
-    cancelled: bool,
-    runtime_lost: bool,
 }
 
 /// Every flag of a cell as `vllm serve` takes it, in the order of the names.

@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod cancel;
+pub mod conclusion;
 pub mod dispatcher;
 pub mod nodes;
 pub mod ports;

@@ -13,7 +13,7 @@ use crate::spec::experiment::{Experiment, OnMiss, Workload};
 
 /// An engine whose worker died answers errors for a while before it exits by itself: 8 s were
 /// measured with vLLM 0.32 on a quiet machine.
-const DEATH_TAKES_AT_MOST: Duration = Duration::from_secs(30);
+pub const DYING_TAKES_AT_MOST: Duration = Duration::from_secs(30);
 
 /// How long a node may go on after its engine has exited, to find that out and hand over the
 /// requests that it has.
@@ -122,7 +122,11 @@ impl<L: Load> Nodes<'_, L> {
             record = &mut measuring => record,
             exited = engine.exited() => {
                 exited?;
-                let partial = tokio::time::timeout(LAST_REQUESTS, measuring).await.ok();
+                let partial = tokio::select! {
+                    biased;
+                    () = self.cancel.asked() => None,
+                    partial = tokio::time::timeout(LAST_REQUESTS, measuring) => partial.ok(),
+                };
                 return Ok(NodeEnd::EngineExited(partial));
             }
         };
@@ -130,14 +134,19 @@ impl<L: Load> Nodes<'_, L> {
             return Ok(NodeEnd::Ended(record));
         }
         // Failed requests may be the first sign of a death that the process itself shows later.
-        match self.load.probe(self.server.target()).await {
+        let probe = tokio::select! {
+            biased;
+            () = self.cancel.asked() => return Ok(NodeEnd::Cancelled),
+            probe = self.load.probe(self.server.target()) => probe,
+        };
+        match probe {
             Probe::Ready => Ok(NodeEnd::Ended(record)),
             Probe::NotYet { because } | Probe::HealthyOnly { because } => {
                 tokio::select! {
                     biased;
                     () = self.cancel.asked() => Ok(NodeEnd::Cancelled),
                     exited = engine.exited() => exited.map(|()| NodeEnd::EngineExited(Some(record))),
-                    () = tokio::time::sleep(DEATH_TAKES_AT_MOST) => {
+                    () = tokio::time::sleep(DYING_TAKES_AT_MOST) => {
                         Ok(NodeEnd::Unresponsive(record, because))
                     }
                 }
@@ -193,7 +202,7 @@ fn skipped(workload: &Workload, because: String) -> NodeReport {
         node: workload.name.clone(),
         kind: workload.kind(),
         status: NodeStatus::Skipped { because },
-        took_ms: 0.0,
+        took_ms: None,
         metrics: BTreeMap::new(),
         n_requests: 0,
         n_failed: 0,

@@ -44,15 +44,23 @@ pub trait Engine: Send {
     /// Container or process id, for messages.
     fn reference(&self) -> &str;
 
-    /// Returns when the engine has ended by itself and its log is complete. May be dropped and
-    /// called again.
+    /// Returns when the engine has ended by itself. May be dropped and called again.
     fn exited(&mut self) -> impl Future<Output = Result<(), RuntimeError>> + Send;
 
     /// The log so far (its beginning and its end, if it is huge), secrets replaced.
     fn log(&self) -> String;
 
-    /// Stops it if it still runs, collects how it ended, removes every trace of it.
-    fn stop(self, how: StopMode) -> impl Future<Output = Result<EndState, RuntimeError>> + Send;
+    /// Stops it if it still runs, collects how it ended and its whole log, removes every trace
+    /// of it. Removing is tried also when something before it failed.
+    fn stop(self, how: StopMode) -> impl Future<Output = Result<Stopped, RuntimeError>> + Send;
+}
+
+/// What is left of an engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stopped {
+    pub end: EndState,
+    /// As [`Engine::log`], to its last line.
+    pub log: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -132,6 +132,7 @@ async fn a_runtime_that_vanishes_is_awaited_and_the_cell_is_not_to_blame() {
             "start a",
             "stop gracefully",
             "sweep",
+            "sweep",
             "start a",
             "stop gracefully"
         ]
@@ -141,20 +142,58 @@ async fn a_runtime_that_vanishes_is_awaited_and_the_cell_is_not_to_blame() {
         .iter()
         .filter(|e| e.starts_with("failed") || *e == "waiting" || *e == "measured")
         .collect();
-    assert_eq!(ends, ["failed Runtime", "waiting", "measured"]);
+    assert_eq!(ends, ["failed RuntimeLost", "waiting", "measured"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_runtime_that_vanishes_again_and_again_costs_no_cell_its_place() {
-    let vanishing = [
-        Script::RuntimeVanishes,
+async fn a_runtime_that_vanishes_twice_costs_no_cell_its_place() {
+    let scripts = [
         Script::RuntimeVanishes,
         Script::RuntimeVanishes,
         Script::Serves,
     ];
-    let ran = Bench::new(&["a"], &vanishing).run().await;
+    let ran = Bench::new(&["a"], &scripts).run().await;
     assert!(matches!(
         ran.finished.settled.last().unwrap().outcome,
+        Outcome::Measured(_)
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_loses_every_engine_stops_the_run() {
+    let scripts = vec![Script::RuntimeVanishes; 4];
+    let ran = Bench::new(&["a", "bb"], &scripts).run().await;
+    assert!(matches!(
+        ran.finished.error,
+        Some(RunError::RuntimeFlaps { n: 4, .. })
+    ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_measured_stays_measured_when_the_engine_cannot_be_stopped() {
+    let ran = Bench::new(&["a", "bb"], &[Script::CannotBeStopped])
+        .run()
+        .await;
+    assert_eq!(ran.finished.settled.len(), 1);
+    assert!(matches!(
+        ran.finished.settled[0].outcome,
+        Outcome::Measured(_)
+    ));
+    assert!(matches!(ran.finished.error, Some(RunError::Runtime(_))));
+    assert_eq!(ran.trace.last().unwrap(), "sweep");
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_of_earlier_processes_are_forgiven() {
+    let refused = Script::Refused("could not select device driver \"\" with capabilities: [[gpu]]");
+    let first = Bench::new(&["a"], &[refused.clone(), refused]).run().await;
+    assert!(matches!(first.finished.error, Some(RunError::Fuse { .. })));
+    let mut bench = Bench::new(&["a"], &[Script::Serves]);
+    bench.settled = first.finished.settled;
+    let second = bench.run().await;
+    assert_eq!(second.events.last().unwrap(), "complete");
+    assert!(matches!(
+        second.finished.settled.last().unwrap().outcome,
         Outcome::Measured(_)
     ));
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::runner::ports::RuntimeError;
 use crate::runtime::docker::{self, Client};
-use crate::runtime::lock::Owner;
+use crate::runtime::lock::Sweeper;
 use crate::runtime::process;
 
 /// Whether the stand-in images go too.
@@ -17,8 +17,8 @@ pub enum StandInImages {
 /// What a sweep did.
 #[derive(Debug)]
 pub struct Swept {
-    /// One line for each thing removed.
-    pub removed: Vec<String>,
+    /// One line for each thing that was found, with what became of it.
+    pub said: Vec<String>,
     /// Why no container could be looked at, when Docker was not to be reached.
     pub without_docker: Option<RuntimeError>,
 }
@@ -29,23 +29,23 @@ pub struct Swept {
 /// # Errors
 /// Something of a dead run was found and could not be removed.
 pub async fn sweep_all(images: StandInImages) -> Result<Swept, RuntimeError> {
-    let mut removed = process::sweep(Path::new("/proc"), Owner::DeadRun).await?;
+    let mut said = process::sweep(Path::new("/proc"), Sweeper::User).await?;
     let client = match Client::connect().await {
         Ok(client) => client,
         Err(error) => {
             return Ok(Swept {
-                removed,
+                said,
                 without_docker: Some(error),
             });
         }
     };
-    removed.extend(docker::sweep(&client, Owner::DeadRun).await?);
+    said.extend(docker::sweep(&client, Sweeper::User).await?);
     match images {
         StandInImages::Keep => {}
-        StandInImages::Remove => removed.extend(docker::remove_stand_in_images(&client).await?),
+        StandInImages::Remove => said.extend(docker::remove_stand_in_images(&client).await?),
     }
     Ok(Swept {
-        removed,
+        said,
         without_docker: None,
     })
 }

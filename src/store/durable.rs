@@ -24,7 +24,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     attempt().map_err(|source| failed("cannot write", path, source))
 }
 
-/// Makes a folder with its parents, durably.
+/// Makes a folder and the parents that it lacks; the folder's own name is durable afterwards.
 ///
 /// # Errors
 /// When it cannot be made.

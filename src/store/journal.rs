@@ -18,6 +18,11 @@ use crate::store::{durable, parquet};
 pub struct FileJournal {
     dir: RunDir,
     file: File,
+    /// Bytes that are whole lines. What is behind them after a failed write is cut off, so that
+    /// later events do not run into half a line.
+    whole: u64,
+    /// The half line could not be cut off: nothing more may be written behind it.
+    broken: bool,
 }
 
 impl FileJournal {
@@ -28,7 +33,7 @@ impl FileJournal {
     /// When the file cannot be opened or mended.
     pub fn open(dir: RunDir) -> Result<Self, StoreError> {
         let path = dir.journal();
-        let open = || -> std::io::Result<File> {
+        let open = || -> std::io::Result<(File, u64)> {
             let file = OpenOptions::new().create(true).append(true).open(&path)?;
             let bytes = std::fs::read(&path)?;
             let whole = bytes
@@ -40,10 +45,16 @@ impl FileJournal {
             }
             file.sync_all()?;
             durable::sync_folder(dir.root())?;
-            Ok(file)
+            Ok((file, whole as u64))
         };
-        let file = open().map_err(|source| durable::failed("cannot open", &path, source))?;
-        Ok(Self { dir, file })
+        let (file, whole) =
+            open().map_err(|source| durable::failed("cannot open", &path, source))?;
+        Ok(Self {
+            dir,
+            file,
+            whole,
+            broken: false,
+        })
     }
 
     pub fn dir(&self) -> &RunDir {
@@ -55,10 +66,24 @@ impl Journal for FileJournal {
     fn append(&mut self, event: &RunEvent) -> Result<(), StoreError> {
         let mut line = serde_json::to_vec(event).expect("an event is plain data");
         line.push(b'\n');
-        self.file
-            .write_all(&line)
-            .and_then(|()| self.file.sync_data())
-            .map_err(|source| durable::failed("cannot write", &self.dir.journal(), source))
+        let refused = || std::io::Error::other("an earlier event could not be written");
+        let written = match self.broken {
+            true => Err(refused()),
+            false => self
+                .file
+                .write_all(&line)
+                .and_then(|()| self.file.sync_data()),
+        };
+        match written {
+            Ok(()) => {
+                self.whole += line.len() as u64;
+                Ok(())
+            }
+            Err(source) => {
+                self.broken |= self.file.set_len(self.whole).is_err();
+                Err(durable::failed("cannot write", &self.dir.journal(), source))
+            }
+        }
     }
 
     fn log_path(&mut self, attempt: &AttemptId) -> Result<PathBuf, StoreError> {
@@ -198,6 +223,21 @@ mod tests {
                 .unwrap();
             assert_eq!(read(&dir.journal()).unwrap(), [event("one"), event("two")]);
         }
+    }
+
+    #[test]
+    fn half_a_line_of_a_full_disk_is_taken_back() {
+        let (folder, dir) = dir();
+        let mut journal = FileJournal::open(dir.clone()).unwrap();
+        journal.append(&event("one")).unwrap();
+        // Opened for reading only, the file takes neither bytes nor a new length.
+        let writable = std::mem::replace(&mut journal.file, File::open(dir.journal()).unwrap());
+        assert!(journal.append(&event("lost")).is_err());
+        assert!(journal.broken);
+        journal.file = writable;
+        assert!(journal.append(&event("behind half a line")).is_err());
+        assert_eq!(read(&dir.journal()).unwrap(), [event("one")]);
+        drop(folder);
     }
 
     #[test]

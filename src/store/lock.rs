@@ -2,8 +2,9 @@
 //! card. Locks are `flock`s: the kernel lets go of them when a process dies, however it dies.
 //! On network file systems they decide nothing.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::spec::profile::Gpus;
@@ -91,23 +92,20 @@ pub fn lock_gpus(gpus: &Gpus, folder: &Path) -> Result<Vec<Lock>, LockError> {
     Ok(locks)
 }
 
-/// Where the locks of GPUs lie: the same for all users who can write there.
+/// Where the locks of GPUs lie: one folder for all users of the machine, into which everybody
+/// may write and in which nobody may remove what is another's, as in /tmp. Only where it cannot
+/// be had, a folder of the user's own.
 pub fn gpu_lock_folder() -> PathBuf {
     let shared = Path::new("/run/lock/gridrun");
-    if std::fs::create_dir_all(shared).is_ok() && writable(shared) {
+    if std::fs::create_dir(shared).is_ok() {
+        let _ = std::fs::set_permissions(shared, Permissions::from_mode(0o1777));
+    }
+    if shared.is_dir() {
         return shared.to_owned();
     }
     match std::env::var_os("XDG_RUNTIME_DIR") {
         Some(folder) => Path::new(&folder).join("gridrun"),
         None => std::env::temp_dir().join("gridrun"),
-    }
-}
-
-/// Does any living process hold this lock? A file that is not there is held by nobody.
-pub fn is_held(path: &Path) -> bool {
-    match File::open(path) {
-        Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
-        Err(_) => false,
     }
 }
 
@@ -117,22 +115,14 @@ fn take(path: &Path, mode: Mode) -> Result<Result<Lock, String>, LockError> {
         path: path.to_owned(),
         source,
     };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)
-        .map_err(io)?;
+    let mut file = open(path).map_err(io)?;
     let tried = match mode {
         Mode::Exclusive => file.try_lock(),
         Mode::Shared => file.try_lock_shared(),
     };
     match tried {
         Ok(()) => {
-            if mode == Mode::Exclusive {
-                sign(&mut file).map_err(io)?;
-            }
+            sign(path);
             Ok(Ok(Lock { _file: file }))
         }
         Err(TryLockError::WouldBlock) => {
@@ -149,15 +139,31 @@ fn take(path: &Path, mode: Mode) -> Result<Result<Lock, String>, LockError> {
     }
 }
 
-/// Leaves the process id in the file, for the message that another process will print.
-fn sign(file: &mut File) -> std::io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
-    write!(file, "process {}", std::process::id())
+/// Opens a lock file, making it if need be. Reading is enough to lock, and the kernel keeps
+/// users from opening each other's files to create them in a folder that everybody may write.
+fn open(path: &Path) -> std::io::Result<File> {
+    match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    file.set_permissions(Permissions::from_mode(0o666))?;
+    Ok(file)
 }
 
-fn writable(folder: &Path) -> bool {
-    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
+/// Leaves the process id in the file, for the message that another process will print. Only a
+/// courtesy: a file that cannot be written locks as well.
+fn sign(path: &Path) {
+    let _ = OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(path)
+        .and_then(|mut file| write!(file, "process {}", std::process::id()));
 }
 
 #[cfg(test)]
@@ -169,14 +175,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.lock");
         let first = lock_run(&path).unwrap();
-        assert!(is_held(&path));
         let error = lock_run(&path).unwrap_err().to_string();
         assert!(
             error.contains(&format!("process {}", std::process::id())),
             "{error}"
         );
         drop(first);
-        assert!(!is_held(&path));
         lock_run(&path).unwrap();
     }
 

@@ -1,5 +1,7 @@
 //! Events in words: one line each, free of control characters.
 
+use crate::decide::number;
+use crate::decide::plain::plain;
 use crate::event::{AttemptPhase, EventKind, RunEvent};
 use crate::manifest::RunEnding;
 use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
@@ -17,7 +19,7 @@ pub fn line(event: &RunEvent) -> Option<String> {
             stand_in,
         } => {
             let stamp = if *stand_in {
-                " [STAND-IN ENGINES: no number of this run is about a real model]"
+                "STAND-IN ENGINES, no number is about a real model: "
             } else {
                 ""
             };
@@ -26,10 +28,10 @@ pub fn line(event: &RunEvent) -> Option<String> {
                 n => format!(", {n} settled before"),
             };
             Some(format!(
-                "{experiment} {run}: {n_cells} cells, {n_planned} planned starts{before}{stamp}"
+                "{stamp}{experiment} {run}: {n_cells} cells, {n_planned} planned starts{before}"
             ))
         }
-        EventKind::Swept { what } => Some(format!("removed leftovers: {}", what.join("; "))),
+        EventKind::Swept { what } => Some(format!("leftovers: {}", what.join("; "))),
         EventKind::AttemptSettled { settled } => Some(settlement(settled)),
         EventKind::Waiting { what } => Some(what.clone()),
         EventKind::Notice { text } => Some(text.clone()),
@@ -43,7 +45,7 @@ pub fn line(event: &RunEvent) -> Option<String> {
         | EventKind::NodeStarted { .. }
         | EventKind::NodeFinished { .. } => None,
     }
-    .map(|text| clean(&text))
+    .map(|text| plain(&text))
 }
 
 /// What the attempt at work is doing.
@@ -60,7 +62,7 @@ pub fn activity(event: &RunEvent) -> Option<String> {
         EventKind::NodeStarted { node, .. } => Some(format!("measuring {node}")),
         _ => None,
     }
-    .map(|text| clean(&text))
+    .map(|text| plain(&text))
 }
 
 /// How an attempt ended.
@@ -71,9 +73,9 @@ pub fn settlement(settled: &Settled) -> String {
         Outcome::Measured(measured) => {
             let nodes: Vec<String> = measured.nodes.iter().map(node).collect();
             format!(
-                "{name}: measured in {took:.1} s, ready after {:.1} s; {}",
+                "{name}: measured; {}; ready after {:.1} s, {took:.1} s in all",
+                nodes.join("; "),
                 measured.ready_after_ms / 1e3,
-                nodes.join("; ")
             )
         }
         Outcome::Infeasible(failure) | Outcome::Failed(failure) => {
@@ -86,7 +88,7 @@ pub fn settlement(settled: &Settled) -> String {
             format!(
                 "{name}: {word} after {took:.1} s: {} while {}: {}",
                 failure.class.name(),
-                plain(&failure.phase),
+                failure.phase,
                 cut(cause)
             )
         }
@@ -109,7 +111,9 @@ fn node(report: &NodeReport) -> String {
                     Some((metric, value))
                 })
                 .take(2)
-                .map(|(metric, value)| format!("{} {value:.1}", metric.name))
+                .map(|(metric, value)| {
+                    format!("{} {}", metric.name, number::of_metric(value, Some(metric)))
+                })
                 .collect();
             format!("{} {}", report.node, numbers.join(", "))
         }
@@ -127,17 +131,22 @@ fn cut(cause: &str) -> String {
     }
 }
 
-/// The word by which serde names a unit variant.
-fn plain(value: &impl serde::Serialize) -> String {
-    serde_json::to_value(value)
-        .ok()
-        .and_then(|value| value.as_str().map(str::to_owned))
-        .unwrap_or_default()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixture::{self, Numbers};
+    use crate::diagnose::FailureClass;
 
-/// Engines write what they like; a terminal must not obey it.
-fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    #[test]
+    fn a_settlement_says_first_what_a_narrow_terminal_must_show() {
+        insta::assert_snapshot!(
+            settlement(&fixture::measured("a", 1, Numbers::new(1305.0, 142.0))),
+            @r#"a (start 1): measured; kv-cache ttft_first_ms 1305, ttft_repeat_ms 142; ready after 61.6 s, 95.0 s in all"#
+        );
+        insta::assert_snapshot!(
+            settlement(&fixture::died("d", 2, FailureClass::KvCacheTooSmall)),
+            @r#"d (start 2): infeasible after 95.0 s: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is needed, which is…"#
+        );
+        insta::assert_snapshot!(settlement(&fixture::cancelled("c", 1)), @r#"c (start 1): cancelled after 95.0 s"#);
+    }
 }

@@ -5,4 +5,5 @@ pub mod describe;
 pub mod jsonl;
 pub mod plain;
 pub mod progress;
+pub mod pull;
 pub mod tally;

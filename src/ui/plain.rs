@@ -2,6 +2,9 @@
 
 use std::io::Write;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use crate::event::{EventKind, RunEvent};
 use crate::ui::describe;
 use crate::ui::tally::Tally;
@@ -16,10 +19,18 @@ pub fn show(out: &mut impl Write, event: &RunEvent, tally: &Tally) {
     };
     if let Some(text) = text {
         let (done, all) = tally.progress();
-        let time = event
-            .at
-            .to_zoned_datetime(jiff::tz::TimeZone::system())
-            .strftime("%H:%M:%S");
-        let _ = writeln!(out, "{time} [{done}/{all}] {text}");
+        let stamp = if tally.is_stand_in() { " stand-in" } else { "" };
+        let _ = writeln!(out, "{} [{done}/{all}{stamp}] {text}", time(event.at));
     }
+}
+
+/// The time of day that a line begins with, for lines about no event.
+pub fn now() -> String {
+    time(Timestamp::now())
+}
+
+fn time(at: Timestamp) -> String {
+    at.to_zoned_datetime(TimeZone::system())
+        .strftime("%H:%M:%S")
+        .to_string()
 }

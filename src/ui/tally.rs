@@ -35,6 +35,11 @@ impl Tally {
         }
     }
 
+    /// True when no real model answers: numbers are shown with a stamp.
+    pub fn is_stand_in(&self) -> bool {
+        self.record.manifest.is_stand_in()
+    }
+
     pub fn take(&mut self, event: &RunEvent) {
         if let EventKind::AttemptSettled { settled } = &event.kind {
             if settled.outcome != Outcome::Cancelled {

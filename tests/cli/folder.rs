@@ -50,8 +50,14 @@ impl Folder {
 
     /// Runs to the end.
     pub fn gridrun(&self, args: &[&str]) -> Ran {
+        self.gridrun_with(args, &[])
+    }
+
+    /// Runs to the end with some variables set.
+    pub fn gridrun_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
         let mut child = self
             .command(args)
+            .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

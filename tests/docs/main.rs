@@ -9,6 +9,8 @@
 //!   same header in the first whole file of that kind on the page;
 //! - then `warns` or `fails` where it is to have findings; without either it must have none.
 
+mod architecture;
+mod results;
 mod tables;
 
 use std::fmt::Write;

@@ -1,7 +1,9 @@
 //! Messages of what an engine needs and the machine or the profile did not give: a model, a
 //! port, a GPU, a container.
 
-use crate::diagnose::class::FailureClass::{GpuUnavailable, ModelNotFound, PortInUse, Runtime};
+use crate::diagnose::class::FailureClass::{
+    GpuUnavailable, HostOom, ModelNotFound, PortInUse, Runtime,
+};
 use crate::diagnose::rule::{Rule, Tier};
 
 /// Words of a download that is tried again.
@@ -60,7 +62,11 @@ pub const RULES: &[Rule] = &[
         Runtime,
         &["Cannot connect to the Docker daemon"],
     ),
-    Rule::new(Tier::Command, Runtime, &["OCI runtime create failed"]).unless(&["nvidia"]),
+    // A limit below what the runtime itself needs to set the container up.
+    Rule::new(Tier::Command, HostOom, &["container init was OOM-killed"]),
+    Rule::new(Tier::Command, HostOom, &["Minimum memory limit allowed is"]),
+    Rule::new(Tier::Command, Runtime, &["OCI runtime create failed"])
+        .unless(&["nvidia", "OOM-killed"]),
     Rule::new(Tier::Command, Runtime, &["invalid mount config for type"]),
     Rule::new(
         Tier::Command,

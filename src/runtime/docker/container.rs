@@ -196,6 +196,7 @@ mod tests {
             id: "sha256:1234".to_owned(),
             digest: "repository@sha256:1234".to_owned(),
             entrypoint_override: None,
+            is_stand_in: false,
         }
     }
 

@@ -26,7 +26,7 @@ use crate::runtime::docker::sweep::sweep;
 use crate::runtime::docker::{DockerEngine, refusal};
 use crate::runtime::engine_spec::tests::{launch, profile};
 use crate::runtime::engine_spec::{EngineSpec, ImageChoice};
-use crate::runtime::lock::Owner;
+use crate::runtime::lock::Sweeper;
 use crate::runtime::port;
 use crate::spec::profile::{Gpus, Network, Volume};
 
@@ -183,7 +183,7 @@ async fn an_engine_that_dies_leaves_its_exit_code_its_whole_log_and_nothing_else
     let container = engine.reference().to_owned();
     engine.exited().await.unwrap();
     engine.exited().await.unwrap();
-    let end = engine.stop(StopMode::Kill).await.unwrap();
+    let end = engine.stop(StopMode::Kill).await.unwrap().end;
     assert!(end.by_itself);
     assert_eq!((end.exit_code, end.oom_killed), (Some(3), Some(false)));
     let log = std::fs::read_to_string(bench.launch().log_path).unwrap();
@@ -213,7 +213,7 @@ async fn a_memory_limit_too_small_kills() {
         .await
         .unwrap();
     engine.exited().await.unwrap();
-    let end = engine.stop(StopMode::Kill).await.unwrap();
+    let end = engine.stop(StopMode::Kill).await.unwrap().end;
     assert!(end.by_itself);
     assert_eq!((end.exit_code, end.oom_killed), (Some(137), Some(true)));
 }
@@ -230,7 +230,8 @@ async fn a_graceful_stop_lets_the_engine_say_its_last_words() {
     let end = engine
         .stop(StopMode::Gracefully(Duration::from_secs(30)))
         .await
-        .unwrap();
+        .unwrap()
+        .end;
     assert!(!end.by_itself);
     assert_eq!((end.exit_code, end.oom_killed), (Some(7), Some(false)));
     assert_eq!(
@@ -256,7 +257,8 @@ async fn an_engine_that_ignores_sigterm_is_killed_and_that_is_no_memory_death() 
     let end = engine
         .stop(StopMode::Gracefully(Duration::from_millis(1)))
         .await
-        .unwrap();
+        .unwrap()
+        .end;
     assert!(!end.by_itself);
     assert_eq!((end.exit_code, end.oom_killed), (Some(137), Some(false)));
 }
@@ -382,7 +384,7 @@ async fn a_sweep_removes_what_dead_runs_left_and_spares_the_living() {
     );
     bench.lock = None;
 
-    let said = sweep(&bench.client, Owner::DeadRun).await.unwrap();
+    let said = sweep(&bench.client, Sweeper::User).await.unwrap();
     let line = format!(
         "removed container {} of attempt {} of run {}",
         &container[..12],
@@ -399,7 +401,7 @@ async fn a_sweep_removes_what_dead_runs_left_and_spares_the_living() {
         "{said:?}"
     );
     assert!(!living.is_there(spared.reference()).await);
-    let end = spared.stop(StopMode::Kill).await.unwrap();
+    let end = spared.stop(StopMode::Kill).await.unwrap().end;
     assert_eq!(
         end.error.as_deref(),
         Some("the container was removed by somebody else")
@@ -437,7 +439,7 @@ async fn the_stand_in_image_is_made_once_and_its_program_runs() {
     // libraries were there.
     let mut engine = runtime.unwrap().start(&bench.launch()).await.unwrap();
     engine.exited().await.unwrap();
-    let end = engine.stop(StopMode::Kill).await.unwrap();
+    let end = engine.stop(StopMode::Kill).await.unwrap().end;
     assert_eq!(end.exit_code, Some(2));
     let log = std::fs::read_to_string(bench.launch().log_path).unwrap();
     assert!(log.contains("stand-in"), "{log}");

@@ -12,7 +12,7 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 
 use crate::outcome::EndState;
-use crate::runner::ports::{Engine, RuntimeError, StopMode};
+use crate::runner::ports::{Engine, RuntimeError, StopMode, Stopped};
 use crate::runtime::docker::client::Client;
 use crate::runtime::docker::refusal;
 use crate::runtime::docker::watch::DaemonWatch;
@@ -57,11 +57,11 @@ pub struct DockerEngine {
 /// How the container stands.
 enum Standing {
     Running,
-    Stopped(Stopped),
+    Stopped(Remains),
 }
 
 /// How a container that does not run stands.
-enum Stopped {
+enum Remains {
     Ended(Box<ContainerState>),
     /// Somebody else removed it.
     Gone,
@@ -99,16 +99,16 @@ impl DockerEngine {
                 if state.running == Some(true) {
                     Ok(Standing::Running)
                 } else {
-                    Ok(Standing::Stopped(Stopped::Ended(Box::new(state))))
+                    Ok(Standing::Stopped(Remains::Ended(Box::new(state))))
                 }
             }
-            Err(error) if refusal::is_not_found(&error) => Ok(Standing::Stopped(Stopped::Gone)),
+            Err(error) if refusal::is_not_found(&error) => Ok(Standing::Stopped(Remains::Gone)),
             Err(error) => Err(refusal::failed("asking how the engine stands", error)),
         }
     }
 
     /// How a container stands that the daemon said has ended.
-    async fn stopped(&self) -> Result<Stopped, RuntimeError> {
+    async fn stopped(&self) -> Result<Remains, RuntimeError> {
         match self.standing().await? {
             Standing::Stopped(stopped) => Ok(stopped),
             Standing::Running => Err(self.client.gone("it lost track of an engine")),
@@ -201,6 +201,50 @@ impl DockerEngine {
             })
     }
 
+    /// Ends the container if it still runs, and says how it ended.
+    async fn collect(&mut self, how: StopMode) -> Result<EndState, RuntimeError> {
+        let (by_itself, peak_memory, remains) = match self.standing().await? {
+            Standing::Running => {
+                let peak_memory = self.peak_memory().await;
+                self.end(how).await?;
+                (false, peak_memory, self.stopped().await?)
+            }
+            Standing::Stopped(remains) => {
+                if let Remains::Ended(state) = &remains {
+                    self.believe(state).await?;
+                }
+                (true, None, remains)
+            }
+        };
+        Ok(match remains {
+            Remains::Ended(state) => EndState {
+                by_itself,
+                exit_code: state.exit_code,
+                oom_killed: state.oom_killed,
+                error: state.error.filter(|words| !words.is_empty()),
+                peak_memory,
+            },
+            Remains::Gone => EndState {
+                by_itself,
+                exit_code: None,
+                oom_killed: None,
+                error: Some("the container was removed by somebody else".to_owned()),
+                peak_memory,
+            },
+        })
+    }
+
+    /// Says in the engine's log that its container is still there.
+    fn remark(&self) {
+        append_remark(
+            &self.log_path,
+            &format!(
+                "container {} was not stopped; the next sweep removes it",
+                self.container
+            ),
+        );
+    }
+
     async fn remove(&self) -> Result<(), RuntimeError> {
         let options = RemoveContainerOptionsBuilder::new()
             .force(true)
@@ -234,8 +278,8 @@ impl Engine for DockerEngine {
         }
         self.wait().await?;
         match self.stopped().await? {
-            Stopped::Ended(state) => self.believe(&state).await,
-            Stopped::Gone => Ok(()),
+            Remains::Ended(state) => self.believe(&state).await,
+            Remains::Gone => Ok(()),
         }
     }
 
@@ -243,61 +287,35 @@ impl Engine for DockerEngine {
         read_log_or_say_why(&self.log_path)
     }
 
-    async fn stop(mut self, how: StopMode) -> Result<EndState, RuntimeError> {
-        let (by_itself, peak_memory, stopped) = match self.standing().await? {
-            Standing::Running => {
-                let peak_memory = self.peak_memory().await;
-                self.end(how).await?;
-                (false, peak_memory, self.stopped().await?)
-            }
-            Standing::Stopped(stopped) => {
-                if let Stopped::Ended(state) = &stopped {
-                    self.believe(state).await?;
-                }
-                (true, None, stopped)
-            }
-        };
+    async fn stop(mut self, how: StopMode) -> Result<Stopped, RuntimeError> {
+        let collected = self.collect(how).await;
         let drained = match self.log.take() {
             Some(log) => log.drain(DRAIN_PATIENCE).await,
             None => Ok(()),
         };
-        self.remove().await?;
-        // Told last: a log that cannot be written keeps nobody from cleaning up.
+        // Whatever went wrong before, nothing may be left behind; and a log that cannot be
+        // written keeps nobody from cleaning up.
+        let removed = self.remove().await;
+        if removed.is_err() {
+            self.remark();
+        }
+        let end = collected?;
+        removed?;
         drained.map_err(|source| RuntimeError::Host {
             what: format!("the log {} could not be written", self.log_path.display()),
             source,
         })?;
-        Ok(match stopped {
-            Stopped::Ended(state) => EndState {
-                by_itself,
-                exit_code: state.exit_code,
-                oom_killed: state.oom_killed,
-                error: state.error.filter(|words| !words.is_empty()),
-                peak_memory,
-            },
-            Stopped::Gone => EndState {
-                by_itself,
-                exit_code: None,
-                oom_killed: None,
-                error: Some("the container was removed by somebody else".to_owned()),
-                peak_memory,
-            },
-        })
+        let log = self.log();
+        Ok(Stopped { end, log })
     }
 }
 
 impl Drop for DockerEngine {
-    /// Whoever forgets to stop an engine, or could not, is told in its log. The container is
-    /// left to the next sweep.
+    /// Whoever forgets to stop an engine is told in its log. The container is left to the next
+    /// sweep.
     fn drop(&mut self) {
         if self.log.is_some() {
-            append_remark(
-                &self.log_path,
-                &format!(
-                    "container {} was not stopped; the next sweep removes it",
-                    self.container
-                ),
-            );
+            self.remark();
         }
     }
 }

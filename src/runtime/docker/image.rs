@@ -24,6 +24,8 @@ pub struct Image {
     /// What to execute in the place of the image's own entry point, if that does not take the
     /// arguments of `vllm serve`.
     pub entrypoint_override: Option<Vec<String>>,
+    /// That gridrun's own fake engine answers, whatever the image is called.
+    pub is_stand_in: bool,
 }
 
 /// How far a pull is.
@@ -101,7 +103,9 @@ async fn pull(client: &Client, name: &str, listener: &PullListener) -> Result<()
 }
 
 fn cannot_pull(name: &str, error: Error) -> RuntimeError {
-    if refusal::is_broken(&error) {
+    // The daemon waits for the registry, so that its silence is the registry's.
+    let silent = matches!(error, Error::RequestTimeoutError);
+    if refusal::is_broken(&error) && !silent {
         return refusal::unreachable("pulling the image", error);
     }
     let words = refusal::words(&error);
@@ -143,6 +147,7 @@ fn describe(name: &str, found: ImageInspect) -> Image {
         id,
         digest,
         entrypoint_override: entrypoint_override(&entrypoint),
+        is_stand_in: starts_stand_in(&entrypoint),
     }
 }
 
@@ -163,6 +168,12 @@ fn entrypoint_override(entrypoint: &[String]) -> Option<Vec<String>> {
         .any(|word| word == "vllm.entrypoints.openai.api_server");
     (entrypoint.is_empty() || takes_other_arguments)
         .then(|| vec!["vllm".to_owned(), "serve".to_owned()])
+}
+
+fn starts_stand_in(entrypoint: &[String]) -> bool {
+    entrypoint
+        .windows(2)
+        .any(|words| words == ["stand-in", "serve"])
 }
 
 /// The layers of a pull, by what the daemon says of each.
@@ -262,6 +273,19 @@ mod tests {
         assert_eq!(entrypoint_override(&module), serve);
         assert_eq!(entrypoint_override(&[]), serve);
         assert_eq!(entrypoint_override(&words("/start.sh vllm serve")), None);
+    }
+
+    #[test]
+    fn a_stand_in_is_known_by_what_it_starts() {
+        for (entrypoint, expected) in [
+            ("/usr/local/bin/gridrun stand-in serve", true),
+            ("/start.sh gridrun stand-in serve", true),
+            ("vllm serve", false),
+            ("", false),
+        ] {
+            let words: Vec<String> = entrypoint.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(starts_stand_in(&words), expected, "{entrypoint}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::runtime::docker::stand_in_image::find_or_make;
 use crate::runtime::docker::sweep::sweep;
 use crate::runtime::docker::watch::DaemonWatch;
 use crate::runtime::engine_spec::{EngineSpec, ImageChoice};
-use crate::runtime::lock::Owner;
+use crate::runtime::lock::Sweeper;
 use crate::runtime::log::{LogPump, LogWriter};
 use crate::runtime::port;
 use crate::spec::profile::Network;
@@ -231,7 +231,7 @@ impl Runtime for DockerRuntime {
         Ok(RuntimeFacts {
             runtime: version,
             image_digest: Some(image.digest.clone()),
-            stand_in: self.spec.image == ImageChoice::StandIn,
+            stand_in: self.spec.image == ImageChoice::StandIn || image.is_stand_in,
             notes,
         })
     }
@@ -272,7 +272,7 @@ impl Runtime for DockerRuntime {
     }
 
     async fn sweep(&self) -> Result<Vec<String>, RuntimeError> {
-        sweep(&self.client, Owner::DeadRunOr(&self.spec.lock_path)).await
+        sweep(&self.client, Sweeper::Run(&self.spec.lock_path)).await
     }
 
     async fn reachable(&self) -> bool {

@@ -36,13 +36,16 @@ const IMPORT_PATIENCE: Duration = Duration::from_secs(600);
 
 /// The image of `program`, made if it is not there.
 pub async fn find_or_make(client: &Client, program: &Path) -> Result<Image, RuntimeError> {
-    let tag = mark_of(program.to_owned())
-        .await
-        .map_err(|source| RuntimeError::Host {
-            what: format!("{} could not be read", program.display()),
-            source,
-        })?;
-    let name = format!("{REPOSITORY}:{tag}");
+    let tag = tag_of(program).await?;
+    find_or_make_as(client, program, &tag).await
+}
+
+async fn find_or_make_as(
+    client: &Client,
+    program: &Path,
+    tag: &str,
+) -> Result<Image, RuntimeError> {
+    let name = named(tag);
     if let Some(image) = find(client, &name).await? {
         return Ok(image);
     }
@@ -51,7 +54,7 @@ pub async fn find_or_make(client: &Client, program: &Path) -> Result<Image, Runt
         inside: PathBuf::from(INSIDE),
     };
     let entrypoint = [INSIDE, "stand-in", "serve"];
-    import(client, &[placed], &entrypoint, REPOSITORY, &tag).await?;
+    import(client, &[placed], &entrypoint, REPOSITORY, tag).await?;
     find(client, &name)
         .await?
         .ok_or_else(|| RuntimeError::NotPrepared {
@@ -60,7 +63,8 @@ pub async fn find_or_make(client: &Client, program: &Path) -> Result<Image, Runt
         })
 }
 
-/// The image of the running binary, made if it is not there; its name.
+/// The image of the running binary, made if it is not there; its name, as `image` in a profile
+/// takes it.
 ///
 /// # Errors
 /// Docker is not to be reached, or the image could not be made.
@@ -70,9 +74,22 @@ pub async fn make_stand_in_image() -> Result<String, RuntimeError> {
         what: "the running binary could not be found".to_owned(),
         source,
     })?;
-    find_or_make(&client, &program)
+    let tag = tag_of(&program).await?;
+    find_or_make_as(&client, &program, &tag).await?;
+    Ok(named(&tag))
+}
+
+fn named(tag: &str) -> String {
+    format!("{REPOSITORY}:{tag}")
+}
+
+async fn tag_of(program: &Path) -> Result<String, RuntimeError> {
+    mark_of(program.to_owned())
         .await
-        .map(|image| image.digest)
+        .map_err(|source| RuntimeError::Host {
+            what: format!("{} could not be read", program.display()),
+            source,
+        })
 }
 
 /// Makes an image of a few programs, started by `entrypoint`.

@@ -12,14 +12,14 @@ use crate::runtime::docker::container::{
     LABEL_ATTEMPT, LABEL_HOST, LABEL_LOCK, LABEL_OURS, LABEL_RUN, hostname,
 };
 use crate::runtime::docker::refusal;
-use crate::runtime::lock::Owner;
+use crate::runtime::lock::{Fate, Sweeper, unclear};
 
-/// Removes the containers of this host that `owner` says may go, running or not, and says of
-/// each which it was.
+/// Removes the containers of this host that are the `sweeper`'s to remove, running or not, and
+/// says of each which it was.
 ///
 /// Containers of another host (its label differs) stay: whether their runs live cannot be seen
 /// from here.
-pub async fn sweep(client: &Client, owner: Owner<'_>) -> Result<Vec<String>, RuntimeError> {
+pub async fn sweep(client: &Client, sweeper: Sweeper<'_>) -> Result<Vec<String>, RuntimeError> {
     let ours = HashMap::from([(
         "label",
         vec![
@@ -38,30 +38,32 @@ pub async fn sweep(client: &Client, owner: Owner<'_>) -> Result<Vec<String>, Run
         .map_err(|error| refusal::failed("listing the containers", error))?;
     let mut said = Vec::new();
     for container in containers {
-        let Some(lock) = label(&container, LABEL_LOCK) else {
+        let (Some(id), Some(lock)) = (&container.id, label(&container, LABEL_LOCK)) else {
             continue;
         };
-        if owner.may_remove(Path::new(lock)) {
-            said.extend(remove(client, &container).await?);
+        let run = label(&container, LABEL_RUN).unwrap_or("unknown");
+        let whose = format!(
+            "container {} of attempt {} of run {run}",
+            id.get(..12).unwrap_or(id),
+            label(&container, LABEL_ATTEMPT).unwrap_or("none (a probe)"),
+        );
+        match sweeper.fate(run, Path::new(lock)) {
+            Fate::Stays => {}
+            Fate::AskUser => said.push(unclear(&whose)),
+            Fate::MustGo => said.extend(remove(client, id, &whose).await?),
+            // What another run left must not keep this one from running.
+            Fate::MayGo => match remove(client, id, &whose).await {
+                Ok(line) => said.extend(line),
+                Err(error @ RuntimeError::Unreachable { .. }) => return Err(error),
+                Err(error) => said.push(format!("could not remove {whose}: {error}")),
+            },
         }
     }
     Ok(said)
 }
 
 /// Removes one container, whose line is given unless somebody else was faster.
-async fn remove(
-    client: &Client,
-    container: &ContainerSummary,
-) -> Result<Option<String>, RuntimeError> {
-    let Some(id) = &container.id else {
-        return Ok(None);
-    };
-    let short = id.get(..12).unwrap_or(id);
-    let whose = format!(
-        "container {short} of attempt {} of run {}",
-        label(container, LABEL_ATTEMPT).unwrap_or("none (a probe)"),
-        label(container, LABEL_RUN).unwrap_or("unknown")
-    );
+async fn remove(client: &Client, id: &str, whose: &str) -> Result<Option<String>, RuntimeError> {
     let options = RemoveContainerOptionsBuilder::new()
         .force(true)
         .v(true)

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_p
 use tokio::process::{Child, ChildStdin};
 
 use crate::outcome::EndState;
-use crate::runner::ports::{Engine, RuntimeError, StopMode};
+use crate::runner::ports::{Engine, RuntimeError, StopMode, Stopped};
 use crate::runtime::log::{LogPump, append_remark, read_log_or_say_why};
 
 /// How long the log is waited for once the process group is dead.
@@ -105,7 +105,7 @@ impl Engine for ProcessEngine {
         read_log_or_say_why(&self.log_path)
     }
 
-    async fn stop(mut self, how: StopMode) -> Result<EndState, RuntimeError> {
+    async fn stop(mut self, how: StopMode) -> Result<Stopped, RuntimeError> {
         let ended = self.child.try_wait().map_err(|source| RuntimeError::Host {
             what: format!("{} could not be waited for", self.reference),
             source,
@@ -141,13 +141,15 @@ impl Engine for ProcessEngine {
             what: format!("the log {} could not be written", self.log_path.display()),
             source,
         })?;
-        Ok(EndState {
+        let end = EndState {
             by_itself: ended.is_some(),
             exit_code: exit_code(status),
             oom_killed: None,
             error: None,
             peak_memory,
-        })
+        };
+        let log = self.log();
+        Ok(Stopped { end, log })
     }
 }
 

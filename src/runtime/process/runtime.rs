@@ -14,7 +14,7 @@ use crate::outcome::RuntimeFacts;
 use crate::runner::ports::{Launch, Runtime, RuntimeError};
 use crate::runtime::binary;
 use crate::runtime::engine_spec::EngineSpec;
-use crate::runtime::lock::Owner;
+use crate::runtime::lock::Sweeper;
 use crate::runtime::log::{Channel, LogPump, LogWriter};
 use crate::runtime::port;
 use crate::runtime::process::engine::ProcessEngine;
@@ -121,7 +121,7 @@ impl Runtime for ProcessRuntime {
     }
 
     async fn sweep(&self) -> Result<Vec<String>, RuntimeError> {
-        sweep(Path::new("/proc"), Owner::DeadRunOr(&self.spec.lock_path)).await
+        sweep(Path::new("/proc"), Sweeper::Run(&self.spec.lock_path)).await
     }
 
     async fn reachable(&self) -> bool {

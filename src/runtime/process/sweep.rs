@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, getpgid, getpgrp, kill_process, kill_process_group};
 
 use crate::runner::ports::RuntimeError;
-use crate::runtime::lock::Owner;
+use crate::runtime::lock::{Fate, Sweeper, unclear};
 
 /// Names of the variables that mark every process of an engine.
 pub const RUN_MARK: &str = "GRIDRUN_RUN";
@@ -30,27 +30,36 @@ pub struct MarkedProcess {
     pub lock: PathBuf,
 }
 
-/// Kills the processes that `owner` says may go, and says of each which it was.
+/// Kills the processes that are the `sweeper`'s to kill, and says of each which it was.
 ///
 /// Sees only processes whose environment this user may read, so its own ones.
 ///
 /// # Errors
 /// [`RuntimeError::Host`] when the processes cannot be listed, or one does not die.
-pub async fn sweep(proc: &Path, owner: Owner<'_>) -> Result<Vec<String>, RuntimeError> {
+pub async fn sweep(proc: &Path, sweeper: Sweeper<'_>) -> Result<Vec<String>, RuntimeError> {
     let marked = find(proc).map_err(|source| RuntimeError::Host {
         what: format!("the processes under {} could not be listed", proc.display()),
         source,
     })?;
     let mut said = Vec::new();
     for process in marked {
-        if owner.may_remove(&process.lock) {
-            kill(proc, &process).await?;
-            said.push(format!(
-                "killed process {} of attempt {} of run {}",
-                process.id.as_raw_nonzero(),
-                process.attempt,
-                process.run
-            ));
+        let whose = format!(
+            "process {} of attempt {} of run {}",
+            process.id.as_raw_nonzero(),
+            process.attempt,
+            process.run
+        );
+        match sweeper.fate(&process.run, &process.lock) {
+            Fate::Stays => {}
+            Fate::AskUser => said.push(unclear(&whose)),
+            Fate::MustGo => {
+                kill(proc, &process).await?;
+                said.push(format!("killed {whose}"));
+            }
+            Fate::MayGo => said.push(match kill(proc, &process).await {
+                Ok(()) => format!("killed {whose}"),
+                Err(error) => format!("could not kill {whose}: {error}"),
+            }),
         }
     }
     Ok(said)

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::runner::ports::{Engine, Launch, Runtime, StopMode};
 use crate::runtime::engine_spec::EngineSpec;
 use crate::runtime::engine_spec::tests::{launch, profile};
-use crate::runtime::lock::Owner;
+use crate::runtime::lock::Sweeper;
 use crate::runtime::process::sweep::{self, ATTEMPT_MARK, LOCK_MARK, RUN_MARK};
 use crate::runtime::process::{ProcessEngine, ProcessRuntime, Program};
 
@@ -68,7 +68,7 @@ async fn the_log_is_whole_in_order_and_without_the_key_and_the_exit_code_is_kept
         .strip_prefix("http://127.0.0.1:")
         .unwrap()
         .to_owned();
-    let end = engine.stop(StopMode::Kill).await.unwrap();
+    let end = engine.stop(StopMode::Kill).await.unwrap().end;
     assert!(end.by_itself);
     assert_eq!(end.exit_code, Some(3));
     assert_eq!(end.oom_killed, None);
@@ -91,7 +91,8 @@ async fn a_graceful_stop_lets_the_engine_say_its_last_words() {
     let end = engine
         .stop(StopMode::Gracefully(Duration::from_secs(30)))
         .await
-        .unwrap();
+        .unwrap()
+        .end;
     assert!(!end.by_itself);
     assert_eq!(end.exit_code, Some(0));
     assert!(end.peak_memory.is_some_and(|bytes| bytes > 0));
@@ -110,7 +111,8 @@ async fn an_engine_that_ignores_sigterm_is_killed_with_its_children() {
     let end = engine
         .stop(StopMode::Gracefully(Duration::from_millis(50)))
         .await
-        .unwrap();
+        .unwrap()
+        .end;
     assert_eq!(end.exit_code, Some(137));
     let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
     assert!(
@@ -128,7 +130,7 @@ async fn the_engine_ends_with_gridrun_by_its_standard_input() {
         _ = engine.exited() => panic!("waiting must not close the engine's input"),
         () = tokio::time::sleep(Duration::from_millis(50)) => {}
     }
-    let end = engine.stop(StopMode::Kill).await.unwrap();
+    let end = engine.stop(StopMode::Kill).await.unwrap().end;
     assert_eq!(end.exit_code, Some(137));
     assert!(!end.by_itself);
 }
@@ -168,11 +170,13 @@ async fn a_sweep_kills_what_dead_runs_left_and_spares_the_living() {
     let own_lock = folder.path().join("own");
     let own_held = File::create(&own_lock).unwrap();
     own_held.lock().unwrap();
-    let mut dead = leave_behind(&folder.path().join("gone"));
+    let dead_lock = folder.path().join("dead");
+    File::create(&dead_lock).unwrap();
+    let mut dead = leave_behind(&dead_lock);
     let mut own = leave_behind(&own_lock);
     let mut alive = leave_behind(&alive_lock);
 
-    let said = sweep::sweep(Path::new("/proc"), Owner::DeadRunOr(&own_lock))
+    let said = sweep::sweep(Path::new("/proc"), Sweeper::Run(&own_lock))
         .await
         .unwrap();
 

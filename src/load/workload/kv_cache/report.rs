@@ -60,7 +60,7 @@ pub fn summarise(run: &Run) -> NodeReport {
         node: run.node.to_owned(),
         kind: WorkloadKind::KvCache,
         status,
-        took_ms: run.took_ms,
+        took_ms: Some(run.took_ms),
         metrics,
         n_requests: measured.len() as u32,
         n_failed: n_failed as u32,
@@ -88,7 +88,10 @@ fn status(run: &Run, measured: &[&Request], n_failed: usize) -> NodeStatus {
             return failed(format!("no {name} request succeeded{reasons}"));
         }
     }
-    NodeStatus::Completed
+    match incomparable(run, measured) {
+        Some(because) => failed(because),
+        None => NodeStatus::Completed,
+    }
 }
 
 fn speed_metrics(run: &Run, measured: &[&Request]) -> BTreeMap<String, MetricValue> {
@@ -208,7 +211,6 @@ fn notes(run: &Run, measured: &[&Request]) -> Vec<String> {
             ));
         }
     }
-    notes.extend(comparability(run, measured));
     notes.extend(proof_notes(measured));
     let known = hit_rate(run, measured);
     if known.n_known < known.n_repeats {
@@ -220,7 +222,8 @@ fn notes(run: &Run, measured: &[&Request]) -> Vec<String> {
     notes
 }
 
-fn comparability(run: &Run, measured: &[&Request]) -> Option<String> {
+/// Why the node did another task than the others, if it did.
+fn incomparable(run: &Run, measured: &[&Request]) -> Option<String> {
     let prompts = &run.prompts?.prompts;
     let pairs = measured
         .iter()
@@ -414,7 +417,7 @@ mod tests {
         let report = report(&requests, Ending::Whole);
         assert_eq!(report.status, NodeStatus::Completed);
         assert_eq!(
-            (report.n_requests, report.n_failed, report.took_ms),
+            (report.n_requests, report.n_failed, report.took_ms.unwrap()),
             (6, 0, 1234.0)
         );
 

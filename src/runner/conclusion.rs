@@ -1,0 +1,212 @@
+//! From what happened between start and stop, and from the end that was collected, to the
+//! outcome of an attempt. Pure: the one place of the runner that asks for a diagnosis.
+
+use crate::attest::Attestation;
+use crate::diagnose::{Consequence, Evidence, Failure, FailureClass, Phase, diagnose};
+use crate::matrix::cell::Cell;
+use crate::measure::node::{NodeReport, NodeStatus};
+use crate::outcome::{EndState, EngineFacts, Measured, Outcome};
+
+/// What happened between start and stop.
+#[derive(Debug)]
+pub enum Story {
+    /// The workload DAG came to its end.
+    Served {
+        ready_after_ms: f64,
+        nodes: Vec<NodeReport>,
+        attestation: Vec<Attestation>,
+        facts: EngineFacts,
+    },
+    /// The engine ended by itself; the log and the end state say why.
+    Exited {
+        phase: Phase,
+        node: Option<String>,
+    },
+    /// It lives and is of no use.
+    Verdict(Failure),
+    /// The connection to the runtime broke.
+    RuntimeLost(Failure),
+    Cancelled,
+}
+
+impl Story {
+    /// The engine ended by itself while no node ran.
+    pub fn exited(phase: Phase) -> Self {
+        Self::Exited { phase, node: None }
+    }
+}
+
+/// The outcome of an attempt whose engine was stopped. `log` is the engine's log as it was
+/// before gridrun asked it to stop, `whole` as it was at the end.
+pub fn conclude(story: Story, cell: &Cell, end: &EndState, log: &str, whole: &str) -> Outcome {
+    match story {
+        Story::Cancelled => Outcome::Cancelled,
+        Story::RuntimeLost(failure) => Outcome::Failed(failure),
+        Story::Verdict(failure) => of_failure(explained(failure, cell, end, log)),
+        Story::Exited { phase, node } => of_failure(diagnosed(cell, end, whole, phase, node)),
+        // It ended between its last request and the wish to stop it.
+        Story::Served { .. } if end.by_itself => {
+            of_failure(diagnosed(cell, end, whole, Phase::Serving, None))
+        }
+        Story::Served {
+            ready_after_ms,
+            nodes,
+            attestation,
+            facts,
+        } => {
+            let measured = nodes
+                .iter()
+                .any(|report| report.status == NodeStatus::Completed);
+            if measured {
+                Outcome::Measured(Measured {
+                    ready_after_ms,
+                    nodes,
+                    attestation,
+                    engine: facts,
+                })
+            } else {
+                of_failure(Failure::nothing_measured(&reasons(&nodes), log))
+            }
+        }
+    }
+}
+
+/// The outcome of an attempt whose engine the runtime would not start.
+pub fn refused(cell: &Cell, words: &str) -> Outcome {
+    let varied = varied(cell);
+    of_failure(diagnose(&Evidence {
+        log: "",
+        exit_code: None,
+        oom_killed: None,
+        runtime_error: Some(words),
+        phase: Some(Phase::Starting),
+        varied_flags: &varied,
+    }))
+}
+
+/// A server that lives may hide a dead engine: the log, or the kernel, may know why it is of no
+/// use. How gridrun itself ended it says nothing.
+fn explained(failure: Failure, cell: &Cell, end: &EndState, log: &str) -> Failure {
+    match failure.class {
+        FailureClass::NotReady | FailureClass::Unresponsive => {}
+        _ => return failure,
+    }
+    let seen = EndState {
+        exit_code: end.exit_code.filter(|_| end.by_itself),
+        ..end.clone()
+    };
+    let better = diagnosed(cell, &seen, log, failure.phase, failure.node.clone());
+    match better.class {
+        FailureClass::Unknown
+        | FailureClass::Healthy
+        | FailureClass::Stopped
+        | FailureClass::Runtime => failure,
+        _ => better,
+    }
+}
+
+fn diagnosed(
+    cell: &Cell,
+    end: &EndState,
+    log: &str,
+    phase: Phase,
+    node: Option<String>,
+) -> Failure {
+    let varied = varied(cell);
+    let mut failure = diagnose(&Evidence {
+        log,
+        exit_code: end.exit_code,
+        oom_killed: end.oom_killed,
+        runtime_error: None,
+        phase: Some(phase),
+        varied_flags: &varied,
+    });
+    failure.node = node;
+    failure
+}
+
+fn varied(cell: &Cell) -> Vec<&str> {
+    cell.varied().map(|(name, _)| name.as_str()).collect()
+}
+
+/// An end that is the cell's own making is infeasible, every other is a failure.
+fn of_failure(failure: Failure) -> Outcome {
+    match failure.consequence {
+        Consequence::Infeasible => Outcome::Infeasible(failure),
+        Consequence::Machine | Consequence::Retry => Outcome::Failed(failure),
+    }
+}
+
+fn reasons(reports: &[NodeReport]) -> String {
+    let reasons: Vec<String> = reports
+        .iter()
+        .filter_map(|report| match &report.status {
+            NodeStatus::Failed { because } => Some(format!("{}: {because}", report.node)),
+            NodeStatus::Completed | NodeStatus::Skipped { .. } => None,
+        })
+        .collect();
+    reasons.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::bench::cell;
+
+    const OOM: &str = "(EngineCore pid=7) ERROR 11-24 03:17:00 [core.py:1512] torch.OutOfMemoryError: CUDA out \
+                       of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 24.00 GiB of which \
+                       1.00 GiB is free.\n";
+
+    #[test]
+    fn a_green_server_over_a_dead_engine_is_named_by_its_log() {
+        let verdict = || Story::Verdict(Failure::unresponsive(Phase::Serving, "HTTP 500", ""));
+        let killed_by_us = EndState {
+            exit_code: Some(137),
+            oom_killed: Some(false),
+            ..EndState::default()
+        };
+        let outcome = conclude(verdict(), &cell("a"), &killed_by_us, OOM, OOM);
+        let Outcome::Infeasible(failure) = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(failure.class, FailureClass::GpuOomServing);
+        assert_eq!(failure.exit_code, None, "gridrun's own kill is no evidence");
+
+        let outcome = conclude(verdict(), &cell("a"), &killed_by_us, "", "");
+        assert!(
+            matches!(&outcome, Outcome::Failed(failure) if failure.class == FailureClass::Unresponsive),
+            "{outcome:?}"
+        );
+    }
+
+    #[test]
+    fn an_engine_that_ended_by_itself_after_its_last_request_is_not_measured() {
+        let served = Story::Served {
+            ready_after_ms: 1.0,
+            nodes: Vec::new(),
+            attestation: Vec::new(),
+            facts: EngineFacts::default(),
+        };
+        let end = EndState {
+            by_itself: true,
+            exit_code: Some(1),
+            oom_killed: Some(true),
+            ..EndState::default()
+        };
+        let outcome = conclude(served, &cell("a"), &end, "", "");
+        assert!(
+            matches!(&outcome, Outcome::Infeasible(failure) if failure.class == FailureClass::HostOom),
+            "{outcome:?}"
+        );
+    }
+
+    #[test]
+    fn a_limit_too_small_for_the_runtime_itself_is_the_cells_own() {
+        let words = "OCI runtime create failed: container init was OOM-killed (memory limit too low?): unknown";
+        let outcome = refused(&cell("a"), words);
+        assert!(
+            matches!(&outcome, Outcome::Infeasible(failure) if failure.class == FailureClass::HostOom),
+            "{outcome:?}"
+        );
+    }
+}
