@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::args::{Format, PlanArgs};
-use crate::cli::{check, source};
+use crate::cli::{check, host, source};
 use crate::exit::Exit;
+use crate::gpu::null::NullGpu;
 use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::outcome::{Measured, Outcome};
 use crate::plan::check::Checked;
@@ -220,12 +221,15 @@ fn time(checked: &Checked, results: &Path) -> Estimate {
 /// kind of engine. Results that cannot be read are as good as none here.
 fn earlier_attempts(checked: &Checked, results: &Path) -> Vec<(Duration, Duration)> {
     let rehearsal = checked.experiment.profile.engine.runtime == RuntimeChoice::StandIn;
+    let here = host::facts(&NullGpu);
     runs(results)
         .iter()
         .rev()
         .filter_map(|dir| record::read(dir).ok())
         .filter(|run| run.manifest.experiment.name == checked.experiment.name)
         .filter(|run| run.manifest.runtime.stand_in == rehearsal)
+        // What another machine needed says nothing about this one.
+        .filter(|run| run.manifest.host == here)
         .map(|run| {
             run.settled
                 .iter()

@@ -3,7 +3,7 @@
 
 use crate::matrix::cell::Cell;
 use crate::matrix::{Excluded, Folded, expand};
-use crate::plan::dag;
+use crate::plan::{dag, fit};
 use crate::spec::Loaded;
 use crate::spec::diagnostic::{Diagnostic, Sources, has_errors};
 use crate::spec::experiment::Experiment;
@@ -46,6 +46,7 @@ pub fn check(loaded: Loaded) -> Result<Checked, Rejected> {
     };
     let expansion = expand(&experiment);
     diagnostics.extend(expansion.diagnostics);
+    diagnostics.extend(fit::check(&experiment, &expansion.cells));
     let node_order = dag::order(&experiment.workloads).unwrap_or_else(|cycles| {
         diagnostics.extend(cycles);
         Vec::new()

@@ -5,6 +5,7 @@ pub mod blocks;
 pub mod check;
 pub mod dag;
 pub mod estimate;
+pub mod fit;
 pub mod shuffle;
 
 pub use blocks::{PlannedAttempt, plan, remaining};

@@ -43,3 +43,35 @@ fn results_of_another_format_are_refused() {
         ran.err
     );
 }
+
+#[test]
+fn the_example_of_this_project_is_what_this_version_makes_of_it() {
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results/quickstart");
+    let folder = Folder::new();
+    let mut n_runs = 0;
+    for run in std::fs::read_dir(example)
+        .unwrap()
+        .map(|run| run.unwrap().path())
+    {
+        // Runs that somebody made here since are not the example.
+        if !run.join("EXAMPLE").is_file() {
+            continue;
+        }
+        n_runs += 1;
+        let name = run.file_name().unwrap().to_str().unwrap();
+        for file in ["run.json", "journal.jsonl"] {
+            let text = std::fs::read_to_string(run.join(file)).unwrap();
+            folder.write(&format!("results/quickstart/{name}/{file}"), &text);
+        }
+        folder.gridrun(&["report"]).ends_with_code(0);
+        for file in ["report.md", "report.json", "frame.csv"] {
+            let stored = std::fs::read_to_string(run.join(file)).unwrap();
+            let made = folder.read(format!("results/quickstart/{name}/{file}"));
+            assert!(
+                made == stored,
+                "{file} of {name}: make it again with `gridrun report`"
+            );
+        }
+    }
+    assert_eq!(n_runs, 1);
+}

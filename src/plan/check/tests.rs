@@ -184,3 +184,16 @@ fn what_cannot_be_read_is_rejected_with_what_was_found() {
     };
     assert!(check(empty).is_err());
 }
+
+#[test]
+fn requests_that_no_engine_could_take_are_found() {
+    let long = QUICKSTART.replace("prompt-tokens = 600", "prompt-tokens = 8190");
+    assert_eq!(
+        rejected(&long),
+        [
+            "`kv-cache` needs 8206 tokens (prompt-tokens 8190 + max-tokens 16), and 6 cells take \
+             fewer: `gpu-mem-0.8_prefix-on` has max-model-len 8192"
+        ]
+    );
+    checked(&QUICKSTART.replace("prompt-tokens = 600", "prompt-tokens = 8176"));
+}

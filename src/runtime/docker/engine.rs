@@ -269,7 +269,8 @@ impl Engine for DockerEngine {
     }
 
     fn reference(&self) -> &str {
-        &self.container
+        // As `docker ps` shows it.
+        self.container.get(..12).unwrap_or(&self.container)
     }
 
     async fn exited(&mut self) -> Result<(), RuntimeError> {
