@@ -3,22 +3,18 @@
 //! The order matters: nothing is written before the experiment is known to be right and the
 //! runtime to be ready, and nothing is started before the run can be resumed.
 
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
 
-use crate::cli::args::{Format, ProgressKind, RunOutput};
-use crate::cli::fault::BadInput;
-use crate::cli::{host, report, signals};
-use crate::event::RunEvent;
+use crate::cli::args::{Format, RunOutput};
+use crate::cli::{display, engine_choice, host, report, signals};
 use crate::exit::Exit;
 use crate::gpu::null::NullGpu;
 use crate::id::{RunId, sha256_hex};
 use crate::load::HttpLoad;
-use crate::manifest::{Engines, HostFacts, Manifest, RunEnding, RunRecord, SourceCopy};
+use crate::manifest::{Engines, Manifest, RunEnding, RunRecord, SourceCopy};
 use crate::outcome::RuntimeFacts;
 use crate::plan::blocks::{PlannedAttempt, plan};
 use crate::plan::check::Checked;
@@ -26,18 +22,15 @@ use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
 use crate::runner::ports::{Clock, Runtime};
 use crate::runner::recorder::Recorder;
-use crate::runtime::{DockerRuntime, EngineSpec, ProcessRuntime, PullProgress};
+use crate::runtime::{DockerRuntime, ProcessRuntime};
 use crate::spec::diagnostic::{Source, Sources};
-use crate::spec::profile::{Gpus, Profile};
-use crate::stand_in;
+use crate::spec::profile::Profile;
 use crate::store::journal::FileJournal;
 use crate::store::layout::RunDir;
 use crate::store::lock::{self, Lock};
 use crate::store::{durable, record};
-use crate::ui::progress::Progress;
-use crate::ui::pull::{Look, Pull, Pulled};
+use crate::ui::pull::Pull;
 use crate::ui::tally::Tally;
-use crate::ui::{jsonl, plain};
 
 /// Begins a new run and carries it out.
 pub(super) fn new_run(
@@ -51,7 +44,7 @@ pub(super) fn new_run(
         std::path::absolute(&output.results).context("cannot tell where the results go")?;
     let dir = RunDir::new(&results, &checked.experiment.name, &run);
     in_runtime(async {
-        let _gpus = lock_gpus(&checked.experiment.profile, engines)?;
+        let _gpus = engine_choice::lock_gpus(&checked.experiment.profile, engines)?;
         let profile = checked.experiment.profile.clone();
         let begin = |facts: RuntimeFacts| -> anyhow::Result<(Lock, RunRecord)> {
             durable::make_folder(dir.root())?;
@@ -95,12 +88,12 @@ pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
     );
     in_runtime(async {
         let lock = lock::lock_run(&dir.lock())?;
-        let _gpus = lock_gpus(&profile, engines)?;
+        let _gpus = engine_choice::lock_gpus(&profile, engines)?;
         let begin = |facts: RuntimeFacts| -> anyhow::Result<(Lock, RunRecord)> {
             // Read again under the lock: the run may have gone on in between.
             let stored = record::read(&dir)?;
-            same_engine(&stored.manifest.runtime, &facts)?;
-            same_machine(&stored.manifest.host, &host::facts(&NullGpu))?;
+            engine_choice::same_engine(&stored.manifest.runtime, &facts)?;
+            engine_choice::same_machine(&stored.manifest.host, &host::facts(&NullGpu))?;
             Ok((lock, stored))
         };
         with_runtime(&profile, engines, &dir, output, begin).await
@@ -123,14 +116,14 @@ async fn with_runtime(
     output: &RunOutput,
     begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<(Lock, RunRecord)>,
 ) -> anyhow::Result<Exit> {
-    let spec = engine_spec(profile, engines, dir.lock())?;
+    let spec = engine_choice::engine_spec(profile, engines, dir.lock())?;
     match engines {
         Engines::Docker | Engines::DockerStandIn => {
-            let pull = Arc::new(Pull::new(look_of_pull(output.progress)));
+            let pull = Arc::new(Pull::new(display::look_of_pull(output.progress)));
             let shown = Arc::clone(&pull);
             let runtime = DockerRuntime::connect(spec)
                 .await?
-                .with_pull_listener(move |progress| shown.show(pulled(progress)));
+                .with_pull_listener(move |progress| shown.show(display::pulled(progress)));
             let begin = |facts: RuntimeFacts| {
                 pull.finish();
                 begin(facts)
@@ -139,77 +132,6 @@ async fn with_runtime(
         }
         Engines::ProcessStandIn => drive(ProcessRuntime::new(spec), dir, output, begin).await,
     }
-}
-
-fn look_of_pull(kind: ProgressKind) -> Look {
-    match kind {
-        ProgressKind::None => Look::Nothing,
-        ProgressKind::Auto if std::io::stderr().is_terminal() => Look::Bar,
-        ProgressKind::Auto | ProgressKind::Plain => Look::Lines,
-    }
-}
-
-fn pulled(progress: &PullProgress) -> Pulled<'_> {
-    Pulled {
-        image: &progress.image,
-        n_layers: progress.n_layers,
-        n_layers_done: progress.n_layers_done,
-        bytes: progress.bytes,
-        total_bytes: progress.total_bytes,
-    }
-}
-
-fn engine_spec(
-    profile: &Profile,
-    engines: Engines,
-    lock_path: PathBuf,
-) -> anyhow::Result<EngineSpec> {
-    let mut engine = profile.engine.clone();
-    for volume in &mut engine.volumes {
-        volume.from = at_home(&volume.from)?;
-    }
-    match engines {
-        Engines::Docker => Ok(EngineSpec::from_profile(
-            &engine,
-            |name| std::env::var(name).ok(),
-            lock_path,
-        )?),
-        Engines::DockerStandIn | Engines::ProcessStandIn => {
-            let numbers = profile.stand_in.as_ref().ok_or_else(|| {
-                BadInput(format!(
-                    "profile `{}` has no [stand-in] section: a stand-in needs gpu-memory, weights and \
-                     kv-bytes-per-token there",
-                    profile.name
-                ))
-            })?;
-            Ok(EngineSpec::rehearsal(
-                &engine,
-                stand_in::options(numbers),
-                lock_path,
-            ))
-        }
-    }
-}
-
-/// `~/models` is the user's.
-fn at_home(path: &Path) -> anyhow::Result<PathBuf> {
-    match path.strip_prefix("~") {
-        Ok(rest) => {
-            let home = std::env::var_os("HOME").ok_or_else(|| {
-                BadInput(format!("{} needs HOME, which is not set", path.display()))
-            })?;
-            Ok(Path::new(&home).join(rest))
-        }
-        Err(_) => Ok(path.to_owned()),
-    }
-}
-
-fn lock_gpus(profile: &Profile, engines: Engines) -> anyhow::Result<Vec<Lock>> {
-    let gpus = match engines {
-        Engines::Docker => &profile.engine.gpus,
-        Engines::DockerStandIn | Engines::ProcessStandIn => &Gpus::None,
-    };
-    Ok(lock::lock_gpus(gpus, &lock::gpu_lock_folder())?)
 }
 
 fn copy_sources(dir: &RunDir, sources: &Sources) -> anyhow::Result<Vec<SourceCopy>> {
@@ -228,41 +150,6 @@ fn copy_sources(dir: &RunDir, sources: &Sources) -> anyhow::Result<Vec<SourceCop
         });
     }
     Ok(copies)
-}
-
-/// A run must not mix two images.
-fn same_engine(before: &RuntimeFacts, now: &RuntimeFacts) -> anyhow::Result<()> {
-    if before.image_digest != now.image_digest && !before.stand_in {
-        return Err(BadInput(format!(
-            "the image has changed since this run began ({} then, {} now): attempts of two images cannot be \
-             compared; start a new run, or bring the old image back",
-            before.image_digest.as_deref().unwrap_or("unknown"),
-            now.image_digest.as_deref().unwrap_or("unknown"),
-        ))
-        .into());
-    }
-    Ok(())
-}
-
-/// Nor two machines.
-fn same_machine(before: &HostFacts, now: &HostFacts) -> anyhow::Result<()> {
-    let told = |host: &HostFacts| {
-        let cpu = host.cpu.as_deref().unwrap_or("CPU unknown");
-        let gpus = match host.gpus.as_slice() {
-            [] => "no GPU seen".to_owned(),
-            gpus => gpus.join(", "),
-        };
-        format!("{}, {} x {cpu}, {gpus}", host.hostname, host.n_cpus)
-    };
-    let (before, now) = (told(before), told(now));
-    if before != now {
-        return Err(BadInput(format!(
-            "this run began on another machine ({before}; this is {now}): attempts of two machines cannot be \
-             compared; start a new run here, or resume it there"
-        ))
-        .into());
-    }
-    Ok(())
 }
 
 struct WallClock;
@@ -297,7 +184,7 @@ async fn drive<R: Runtime>(
     let journal = FileJournal::open(dir.clone())?;
     let (watchers, events) = mpsc::unbounded_channel();
     let tally = Tally::new(manifest.clone(), planned.clone(), stored.settled.clone());
-    let display = tokio::spawn(show(events, tally, output.format, output.progress));
+    let showing = tokio::spawn(display::show(events, tally, output.format, output.progress));
     let load = HttpLoad::new(manifest.experiment.profile.engine.request_timeout)?;
     let finished = Dispatcher {
         runtime: &runtime,
@@ -312,7 +199,7 @@ async fn drive<R: Runtime>(
     }
     .run()
     .await;
-    let shown = display.await;
+    let shown = showing.await;
     let exit = conclude(dir, &manifest, finished, &cancel, output)?;
     // Told last: what went wrong with the display keeps nobody from the report.
     shown.context("the display failed")?;
@@ -375,30 +262,4 @@ pub(super) fn planned(manifest: &Manifest) -> Vec<PlannedAttempt> {
 /// 128 random bits, so that nobody else on this machine can talk to the engine under test.
 fn throw_away_key() -> String {
     format!("gridrun-{:032x}", rand::random::<u128>())
-}
-
-async fn show(
-    mut events: mpsc::UnboundedReceiver<RunEvent>,
-    mut tally: Tally,
-    format: Format,
-    kind: ProgressKind,
-) {
-    let terminal = std::io::stderr().is_terminal();
-    let mut bar = (kind == ProgressKind::Auto && terminal).then(Progress::new);
-    while let Some(event) = events.recv().await {
-        tally.take(&event);
-        if format == Format::Json {
-            jsonl::show(&mut std::io::stdout(), &event);
-        }
-        match (&mut bar, kind) {
-            (Some(bar), _) => bar.show(&event, &tally),
-            (None, ProgressKind::None) => {}
-            (None, ProgressKind::Auto | ProgressKind::Plain) => {
-                plain::show(&mut std::io::stderr(), &event, &tally)
-            }
-        }
-    }
-    if let Some(bar) = bar {
-        bar.finish();
-    }
 }

@@ -3,6 +3,8 @@
 mod args;
 mod check;
 mod clean;
+mod display;
+mod engine_choice;
 mod execute;
 mod fault;
 mod host;
@@ -11,6 +13,7 @@ mod rehearse;
 mod report;
 mod resume;
 mod run;
+mod run_dir;
 mod signals;
 mod source;
 mod stand_in;

@@ -1,22 +1,20 @@
 //! `gridrun report [RUN_DIR]`: everything that a run says, made from what it stored.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 
 use crate::cli::args::{Format, ReportArgs};
-use crate::cli::fault::BadInput;
-use crate::cli::resume;
+use crate::cli::run_dir;
 use crate::exit::Exit;
 use crate::manifest::RunRecord;
 use crate::report::{self, Report};
 use crate::runner::ports::StoreError;
-use crate::store::layout::{RunDir, runs};
+use crate::store::layout::RunDir;
 use crate::store::{durable, record};
 
 pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
     let dir = match &args.run_dir {
-        Some(path) => resume::named(path)?,
-        None => latest(&args.results)?,
+        Some(path) => run_dir::named(path)?,
+        None => run_dir::latest(&args.results)?,
     };
     let report = write(&dir, &record::read(&dir)?)?;
     match args.format {
@@ -55,10 +53,4 @@ pub(super) fn print(report: &Report, dir: &RunDir) -> std::io::Result<()> {
 fn width() -> usize {
     rustix::termios::tcgetwinsize(std::io::stdout())
         .map_or(160, |size| usize::from(size.ws_col).max(60))
-}
-
-fn latest(results: &Path) -> anyhow::Result<RunDir> {
-    runs(results)
-        .pop()
-        .ok_or_else(|| BadInput(format!("no run under {}", results.display())).into())
 }
