@@ -505,7 +505,13 @@ fn facts(view: &View, method: &Method) -> Vec<String> {
     };
     let versions: Vec<String> = method.engine_versions.iter().map(|v| code(v)).collect();
     fact("Engine version", Some(versions.join(", ")));
-    fact("Image", method.image.as_deref().map(code));
+    fact(
+        "Image",
+        method.image.as_deref().map(|image| match view.stand_in {
+            true => format!("{} (not used: a stand-in answered)", code(image)),
+            false => code(image),
+        }),
+    );
     fact(
         "Image digest",
         method.runtime.image_digest.as_deref().map(code),

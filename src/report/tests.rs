@@ -395,7 +395,7 @@ Per varied flag, in how many measured starts the engine's own state showed the v
 - gridrun 0.1.0
 - Model: `Qwen/Qwen3-32B-AWQ`
 - Engine version: `0.11.0`
-- Image: `vllm/vllm-openai:v0.11.0`
+- Image: `vllm/vllm-openai:v0.11.0` (not used: a stand-in answered)
 - Runtime: process
 - Host: gpu-1, Debian GNU/Linux 12, kernel 6.1.0, AMD EPYC 7313, 16 CPUs, 128 GiB memory
 - GPUs: none could be seen
