@@ -5,7 +5,6 @@
 
 use serde::Serialize;
 
-use crate::attest::Attested;
 use crate::decide::number;
 use crate::decide::reading::{self, Start};
 use crate::measure::metric::{MetricDef, Scale};
@@ -139,13 +138,10 @@ pub fn stand(settled: &[&Settled], gates: &[GateResult], unscored: Option<&str>)
             because: nothing_measured(settled, tally),
         };
     }
-    let missed: Vec<String> = contradictions(settled)
-        .chain(
-            gates
-                .iter()
-                .filter(|gate| !gate.held)
-                .map(|gate| format!("{}: {}", gate.gate, gate.finding)),
-        )
+    let missed: Vec<String> = gates
+        .iter()
+        .filter(|gate| !gate.held)
+        .map(|gate| format!("{}: {}", gate.gate, gate.finding))
         .collect();
     if !missed.is_empty() {
         return Standing::Rejected { gates: missed };
@@ -156,23 +152,6 @@ pub fn stand(settled: &[&Settled], gates: &[GateResult], unscored: Option<&str>)
         },
         None => Standing::Ranked,
     }
-}
-
-/// Flags that the engine was proved to run otherwise than asked.
-fn contradictions<'a>(settled: &'a [&'a Settled]) -> impl Iterator<Item = String> + 'a {
-    let starts = settled.iter().filter_map(|attempt| Start::of(attempt));
-    starts.flat_map(|start| {
-        let number = start.number();
-        start.measured.attestation.iter().filter_map(move |flag| {
-            let Attested::Contradicted { found, .. } = &flag.attested else {
-                return None;
-            };
-            let (name, asked) = (&flag.flag, &flag.asked);
-            Some(format!(
-                "not as configured: {name} is {found} in start {number}, asked was {asked}"
-            ))
-        })
-    })
 }
 
 fn nothing_measured(settled: &[&Settled], tally: Tally) -> String {
@@ -309,19 +288,6 @@ mod tests {
         assert_eq!(
             rejected(&["kv-cache.success_rate >= 0.95"], &broken),
             "kv-cache.success_rate >= 0.95: 0.200 (in start 2, the worst of 2)"
-        );
-    }
-
-    #[test]
-    fn an_engine_that_contradicts_its_flags_is_rejected() {
-        let attempts = [fixture::measured(
-            "a",
-            1,
-            Numbers::new(900.0, 80.0).contradicted("0.8"),
-        )];
-        assert_eq!(
-            rejected(&[], &attempts),
-            "not as configured: gpu-memory-utilization is 0.8 in start 1, asked was 0.85"
         );
     }
 
