@@ -12,17 +12,17 @@ use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::stand_in::arguments::{Arguments, StdinEnd};
-use crate::stand_in::cache::BlockPool;
-use crate::stand_in::death;
-use crate::stand_in::engine::Engine;
-use crate::stand_in::log::{Level, Log, Process};
-use crate::stand_in::memory::{Exhausted, KvRoom, fit};
-use crate::stand_in::scheduler::Scheduler;
-use crate::stand_in::server::Server;
-use crate::stand_in::settings::{ConfigError, Settings};
-use crate::stand_in::start_log;
-use crate::stand_in::throughput;
+use crate::stand_in::command::arguments::{Arguments, StdinEnd};
+use crate::stand_in::command::settings::{ConfigError, Settings};
+use crate::stand_in::engine::cache::BlockPool;
+use crate::stand_in::engine::clock::Engine;
+use crate::stand_in::engine::memory::{Exhausted, KvRoom, fit};
+use crate::stand_in::engine::scheduler::Scheduler;
+use crate::stand_in::http::server::Server;
+use crate::stand_in::log::death;
+use crate::stand_in::log::start;
+use crate::stand_in::log::throughput;
+use crate::stand_in::log::writer::{Level, Log, Process};
 
 /// Connections that may wait to be accepted; uvicorn's default.
 const BACKLOG: u32 = 2048;
@@ -119,7 +119,7 @@ pub(in crate::stand_in) async fn live(
 }
 
 fn stop(log: &Log) -> i32 {
-    start_log::shutdown(log);
+    start::shutdown(log);
     0
 }
 
@@ -153,25 +153,25 @@ async fn try_serve(
     key: Option<String>,
     log: &Log,
 ) -> Result<Infallible, Death> {
-    start_log::banner(log, arguments);
+    start::banner(log, arguments);
     let settings = Settings::resolve(arguments, key).map_err(Death::Config)?;
     // vLLM takes its address first and listens when all is well: until then it refuses clients.
     let (socket, address) = bind(&settings).await.map_err(Death::Address)?;
-    start_log::configuration(log, &settings);
+    start::configuration(log, &settings);
     let began = Instant::now();
     let pause = settings.numbers.start_up;
     tokio::time::sleep(pause / 10).await;
-    start_log::engine(log, &settings);
+    start::engine(log, &settings);
     // Kept for as long as the engine lives.
     let host_memory = load_weights(&settings, pause.mul_f64(0.6), log).await?;
     let room = fit(&settings).map_err(Death::Device)?;
-    start_log::kv_room(log, &room);
+    start::kv_room(log, &room);
     tokio::time::sleep(pause.mul_f64(0.3)).await;
-    start_log::initialized(log, began.elapsed());
+    start::initialized(log, began.elapsed());
 
     let engine = Engine::start(scheduler(&settings, &room));
     let listener = socket.listen(BACKLOG).map_err(Death::Address)?;
-    start_log::serving(log, address);
+    start::serving(log, address);
     let beat = tokio::spawn(throughput::report(engine.clone(), log.clone()));
     let routes = Server::new(settings, &room, engine, log.clone()).routes();
     let ended = listen(listener, routes).await;
@@ -214,7 +214,7 @@ async fn bind(settings: &Settings) -> std::io::Result<(TcpSocket, SocketAddr)> {
 /// Takes as long as loading would and really fills the host memory that was asked for.
 async fn load_weights(settings: &Settings, pause: Duration, log: &Log) -> Result<Vec<u8>, Death> {
     let began = Instant::now();
-    start_log::loading(log, settings);
+    start::loading(log, settings);
     let bytes = settings.numbers.host_memory;
     let memory = if bytes == 0 {
         Vec::new()
@@ -222,7 +222,7 @@ async fn load_weights(settings: &Settings, pause: Duration, log: &Log) -> Result
         fill(bytes).await.ok_or(Death::Host(bytes))?
     };
     tokio::time::sleep(pause.saturating_sub(began.elapsed())).await;
-    start_log::loaded(log, settings, began.elapsed());
+    start::loaded(log, settings, began.elapsed());
     Ok(memory)
 }
 

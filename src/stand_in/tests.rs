@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::stand_in::log::Log;
-use crate::stand_in::log::tests::Captured;
+use crate::stand_in::log::writer::Log;
+use crate::stand_in::log::writer::tests::Captured;
 use crate::stand_in::serve::live;
 
 const KEY: &str = "sk-stand-in";

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::stand_in::engine::Engine;
-use crate::stand_in::log::Log;
-use crate::stand_in::metrics::Snapshot;
+use crate::stand_in::engine::clock::Engine;
+use crate::stand_in::engine::metrics::Snapshot;
+use crate::stand_in::log::writer::Log;
 
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -48,8 +48,8 @@ fn line(before: &Snapshot, now: &Snapshot, seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stand_in::metrics::Tally;
-    use crate::stand_in::scheduler::{Counts, Gauges};
+    use crate::stand_in::engine::metrics::Tally;
+    use crate::stand_in::engine::scheduler::{Counts, Gauges};
 
     #[test]
     fn the_line_has_the_form_of_vllm() {

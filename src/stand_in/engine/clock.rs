@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
 
-use crate::stand_in::metrics::{Finish, Snapshot, Tally};
-use crate::stand_in::scheduler::{Event, Scheduler, SequenceId};
-use crate::stand_in::tokens::{Answer, TokenId};
+use crate::stand_in::engine::metrics::{Finish, Snapshot, Tally};
+use crate::stand_in::engine::scheduler::{Event, Scheduler, SequenceId};
+use crate::stand_in::model::tokens::{Answer, TokenId};
 
 /// A handle to the running engine; clones are handles to the same one.
 #[derive(Clone)]
@@ -218,8 +218,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::stand_in::cache::{BlockPool, PrefixCaching};
-    use crate::stand_in::scheduler::{ChunkedPrefill, Limits, Speed};
+    use crate::stand_in::engine::cache::{BlockPool, PrefixCaching};
+    use crate::stand_in::engine::scheduler::{ChunkedPrefill, Limits, Speed};
 
     fn engine() -> Engine {
         let limits = Limits {

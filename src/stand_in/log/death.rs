@@ -1,9 +1,9 @@
 //! How vLLM dies at its start, in its own words: the cause on the lines of the process that
 //! failed, wrapped in tracebacks, and the front end's last line that says nothing of it.
 
-use crate::stand_in::log::{Level, Log, Process};
-use crate::stand_in::memory::{Exhausted, FailedAllocation};
-use crate::stand_in::settings::ConfigError;
+use crate::stand_in::command::settings::ConfigError;
+use crate::stand_in::engine::memory::{Exhausted, FailedAllocation};
+use crate::stand_in::log::writer::{Level, Log, Process};
 
 const SITE: &str = "/usr/local/lib/python3.12/dist-packages/vllm";
 const MORE: &str =
@@ -274,7 +274,7 @@ pub fn gib(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stand_in::log::tests::Captured;
+    use crate::stand_in::log::writer::tests::Captured;
 
     const GIB: u64 = 1 << 30;
 

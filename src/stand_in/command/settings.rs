@@ -6,10 +6,10 @@ use std::fmt::Display;
 use crate::spec::flag::FlagValue;
 use crate::spec::profile::StandInProfile;
 use crate::spec::vllm_flags::{FlagKind, KnownFlag};
-use crate::stand_in::arguments::{Arguments, StdinEnd};
-use crate::stand_in::cache::PrefixCaching;
-use crate::stand_in::memory::DERIVED_MAX_MODEL_LEN;
-use crate::stand_in::scheduler::{ChunkedPrefill, Limits, Speed};
+use crate::stand_in::command::arguments::{Arguments, StdinEnd};
+use crate::stand_in::engine::cache::PrefixCaching;
+use crate::stand_in::engine::memory::DERIVED_MAX_MODEL_LEN;
+use crate::stand_in::engine::scheduler::{ChunkedPrefill, Limits, Speed};
 
 /// How long a sequence may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,10 +4,10 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::stand_in::cache::PrefixCaching;
-use crate::stand_in::memory::KvRoom;
-use crate::stand_in::scheduler::{Counts, Gauges};
-use crate::stand_in::settings::Settings;
+use crate::stand_in::command::settings::Settings;
+use crate::stand_in::engine::cache::PrefixCaching;
+use crate::stand_in::engine::memory::KvRoom;
+use crate::stand_in::engine::scheduler::{Counts, Gauges};
 
 const SECONDS_TO_FIRST: &[f64] = &[
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -383,8 +383,8 @@ impl Page<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stand_in::arguments::Arguments;
-    use crate::stand_in::memory::fit;
+    use crate::stand_in::command::arguments::Arguments;
+    use crate::stand_in::engine::memory::fit;
 
     #[test]
     fn the_page_has_the_names_labels_and_forms_of_vllm() {

@@ -6,7 +6,7 @@
 //! that share must hold the overhead: CUDA context, graphs, the warm-up of the sampler. All
 //! numbers are those of one GPU, so the parallel size does not enter.
 
-use crate::stand_in::settings::{ModelLength, Settings};
+use crate::stand_in::command::settings::{ModelLength, Settings};
 
 /// Longest context of the imagined model where no flag says otherwise.
 pub const DERIVED_MAX_MODEL_LEN: usize = 8192;
@@ -165,7 +165,7 @@ fn bytes_per_token(at_16_bits: u64, dtype: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stand_in::arguments::Arguments;
+    use crate::stand_in::command::arguments::Arguments;
 
     const MIB: u64 = 1 << 20;
 

@@ -6,7 +6,7 @@
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::StandInProfile;
 use crate::spec::vllm_flags::{FlagKind, KnownFlag, lookup, negated, short_name, size};
-use crate::stand_in::numbers::{self, EXIT_WITH_STDIN, PREFIX, Refused};
+use crate::stand_in::command::numbers::{self, EXIT_WITH_STDIN, PREFIX, Refused};
 
 /// What the engine was started with.
 #[derive(Debug, Clone, PartialEq)]

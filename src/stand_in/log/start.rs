@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::spec::flag::FlagValue;
-use crate::stand_in::arguments::Arguments;
-use crate::stand_in::cache::PrefixCaching;
-use crate::stand_in::death::gib;
-use crate::stand_in::log::{Level, Log, Process};
-use crate::stand_in::memory::{DERIVED_MAX_MODEL_LEN, KvRoom};
-use crate::stand_in::response::VLLM_VERSION;
-use crate::stand_in::scheduler::ChunkedPrefill;
-use crate::stand_in::settings::{ModelLength, Settings};
+use crate::stand_in::command::arguments::Arguments;
+use crate::stand_in::command::settings::{ModelLength, Settings};
+use crate::stand_in::engine::cache::PrefixCaching;
+use crate::stand_in::engine::memory::{DERIVED_MAX_MODEL_LEN, KvRoom};
+use crate::stand_in::engine::scheduler::ChunkedPrefill;
+use crate::stand_in::http::response::VLLM_VERSION;
+use crate::stand_in::log::death::gib;
+use crate::stand_in::log::writer::{Level, Log, Process};
 
 /// Flags whose values vLLM never logs.
 const HIDDEN: &[&str] = &["api-key", "hf-token"];

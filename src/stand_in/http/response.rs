@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::stand_in::cache::PrefixCaching;
-use crate::stand_in::engine::Said;
-use crate::stand_in::metrics::Finish;
-use crate::stand_in::settings::{PromptTokenDetails, Settings};
-use crate::stand_in::tokens::decode;
+use crate::stand_in::command::settings::{PromptTokenDetails, Settings};
+use crate::stand_in::engine::cache::PrefixCaching;
+use crate::stand_in::engine::clock::Said;
+use crate::stand_in::engine::metrics::Finish;
+use crate::stand_in::model::tokens::decode;
 
 /// The version of vLLM that the stand-in takes after.
 pub const VLLM_VERSION: &str = "0.32.0";
@@ -298,7 +298,7 @@ pub fn models(settings: &Settings, max_model_len: usize, created: i64) -> Value 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stand_in::tokens::{MESSAGE_END, encode};
+    use crate::stand_in::model::tokens::{MESSAGE_END, encode};
 
     fn writer(shape: Shape, details: PromptTokenDetails) -> Writer {
         let accounting = Accounting {

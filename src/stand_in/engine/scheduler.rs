@@ -15,8 +15,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::stand_in::cache::{BlockId, BlockPool, PrefixCaching, extend_hashes};
-use crate::stand_in::tokens::TokenId;
+use crate::stand_in::engine::cache::{BlockId, BlockPool, PrefixCaching, extend_hashes};
+use crate::stand_in::model::tokens::TokenId;
 
 /// How much longer a step takes for each sequence after the first that decodes in it: 32 at
 /// once get 62 % of the speed of one, and 20 times its throughput.

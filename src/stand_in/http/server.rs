@@ -18,14 +18,14 @@ use axum::routing::{get, post};
 use futures_util::stream;
 use serde_json::{Value, json};
 
-use crate::stand_in::engine::{Engine, Reply};
-use crate::stand_in::log::Log;
-use crate::stand_in::memory::KvRoom;
-use crate::stand_in::metrics::{Identity, render};
-use crate::stand_in::request::{ApiError, Delivery, Question, Reader};
-use crate::stand_in::response::{Accounting, DONE, Shape, VLLM_VERSION, Writer, models};
-use crate::stand_in::settings::Settings;
-use crate::stand_in::tokens::decode;
+use crate::stand_in::command::settings::Settings;
+use crate::stand_in::engine::clock::{Engine, Reply};
+use crate::stand_in::engine::memory::KvRoom;
+use crate::stand_in::engine::metrics::{Identity, render};
+use crate::stand_in::http::request::{ApiError, Delivery, Question, Reader};
+use crate::stand_in::http::response::{Accounting, DONE, Shape, VLLM_VERSION, Writer, models};
+use crate::stand_in::log::writer::Log;
+use crate::stand_in::model::tokens::decode;
 
 /// What every handler needs.
 pub struct Server {

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::stand_in::tokens::TokenId;
+use crate::stand_in::model::tokens::TokenId;
 
 /// Index of a block in the pool.
 pub type BlockId = usize;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::stand_in::settings::{AutoToolChoice, Settings};
-use crate::stand_in::tokens::{Answer, TokenId, answer, encode, render_chat};
+use crate::stand_in::command::settings::{AutoToolChoice, Settings};
+use crate::stand_in::model::tokens::{Answer, TokenId, answer, encode, render_chat};
 
 /// An error answer. Its body is an object, as all of vLLM's are but the one to a missing key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -378,7 +378,7 @@ fn token_ids(ids: &[Value], field: &str) -> Result<Vec<TokenId>, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stand_in::arguments::Arguments;
+    use crate::stand_in::command::arguments::Arguments;
 
     fn reader() -> Reader {
         let words = ["m", "--served-model-name", "smollm2"].map(str::to_owned);
