@@ -10,5 +10,6 @@ pub mod profile;
 mod read;
 pub mod secret;
 pub mod vllm_flags;
+pub mod vllm_version;
 
 pub use read::{Loaded, load};
