@@ -148,7 +148,8 @@ impl Journal for FileJournal {
     }
 }
 
-/// Every event of a journal, in order; a torn last line is left out.
+/// Every event of a journal's file, in order; a torn last line is left out, and a file that is
+/// not there is a journal without events.
 ///
 /// # Errors
 /// When the file cannot be read, or a line other than the torn last one is not an event.
@@ -158,6 +159,28 @@ pub fn read(path: &Path) -> Result<Vec<RunEvent>, StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(durable::failed("cannot read", path, error)),
     };
+    parse(&bytes).map_err(|error| StoreError {
+        what: format!("line {} is not an event of this version:", error.line),
+        path: path.to_owned(),
+        source: Box::new(error.source),
+    })
+}
+
+/// A line of a journal that is no event.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line} is not an event of this version")]
+pub struct NotAnEvent {
+    /// From 1.
+    pub line: usize,
+    #[source]
+    pub source: serde_json::Error,
+}
+
+/// Every event of a journal, in order; a torn last line is left out.
+///
+/// # Errors
+/// When a line other than the torn last one is not an event.
+pub fn parse(bytes: &[u8]) -> Result<Vec<RunEvent>, NotAnEvent> {
     let whole = bytes
         .iter()
         .rposition(|byte| *byte == b'\n')
@@ -167,10 +190,9 @@ pub fn read(path: &Path) -> Result<Vec<RunEvent>, StoreError> {
         .enumerate()
         .filter(|(_, line)| !line.is_empty())
         .map(|(index, line)| {
-            serde_json::from_slice(line).map_err(|error| StoreError {
-                what: format!("line {} is not an event of this version:", index + 1),
-                path: path.to_owned(),
-                source: Box::new(error),
+            serde_json::from_slice(line).map_err(|source| NotAnEvent {
+                line: index + 1,
+                source,
             })
         })
         .collect()
