@@ -6,7 +6,7 @@ use crate::cli::args::{CheckArgs, Format};
 use crate::cli::source;
 use crate::exit::Exit;
 use crate::plan::check::{Checked, Rejected};
-use crate::spec::diagnostic::{self, Colour, Diagnostic, Sources};
+use crate::spec::diagnostic::{self, Colour, Diagnostic, Files};
 
 pub(super) fn check(args: &CheckArgs) -> anyhow::Result<Exit> {
     let loaded = source::load(&args.file)?;
@@ -43,7 +43,7 @@ pub(super) fn reject(rejected: &Rejected) -> Exit {
 }
 
 /// Prints findings on standard error, in colour where that is wanted.
-pub(super) fn print(diagnostics: &[Diagnostic], sources: &Sources) {
+pub(super) fn print(diagnostics: &[Diagnostic], sources: &impl Files) {
     let mut err = std::io::stderr().lock();
     let colour = if err.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         Colour::Ansi

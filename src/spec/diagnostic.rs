@@ -29,16 +29,29 @@ pub struct Sources {
     pub profile: Option<Source>,
 }
 
-impl Sources {
-    pub fn get(&self, role: FileRole) -> Option<&Source> {
+/// Finds the texts that diagnostics speak of.
+pub trait Files {
+    fn get(&self, role: FileRole) -> Option<&Source>;
+}
+
+impl Files for Sources {
+    fn get(&self, role: FileRole) -> Option<&Source> {
         match role {
             FileRole::Experiment => Some(&self.experiment),
             FileRole::Profile => self.profile.as_ref(),
+            FileRole::Scenario => None,
         }
     }
 }
 
-/// A place in one of the files of an experiment.
+/// A file that stands alone.
+impl Files for Source {
+    fn get(&self, _: FileRole) -> Option<&Source> {
+        Some(self)
+    }
+}
+
+/// A place in one of the files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Span {
     pub file: FileRole,
@@ -57,18 +70,19 @@ impl Span {
     }
 }
 
-/// Which of the two files of an experiment.
+/// Which of the files.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileRole {
     #[default]
     Experiment,
     Profile,
+    Scenario,
 }
 
 /// What a diagnostic speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// Neither file.
+    /// No file.
     Nowhere,
     /// A file as a whole: something that is not in it.
     File(FileRole),
@@ -190,7 +204,7 @@ pub struct ListedDiagnostic {
 }
 
 /// All diagnostics by file and position, for `--format json`.
-pub fn list(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<ListedDiagnostic> {
+pub fn list(diagnostics: &[Diagnostic], sources: &impl Files) -> Vec<ListedDiagnostic> {
     sorted(diagnostics)
         .into_iter()
         .map(|diagnostic| {
@@ -210,7 +224,7 @@ pub fn list(diagnostics: &[Diagnostic], sources: &Sources) -> Vec<ListedDiagnost
 
 /// All diagnostics by file and position, each with its line and a caret, an empty line between
 /// two of them. Control characters of the files are shown, never passed on.
-pub fn render(diagnostics: &[Diagnostic], sources: &Sources, colour: Colour) -> String {
+pub fn render(diagnostics: &[Diagnostic], sources: &impl Files, colour: Colour) -> String {
     let paint = Paint(colour);
     let rendered: Vec<String> = sorted(diagnostics)
         .into_iter()
@@ -219,7 +233,7 @@ pub fn render(diagnostics: &[Diagnostic], sources: &Sources, colour: Colour) -> 
     rendered.join("\n")
 }
 
-fn render_one(diagnostic: &Diagnostic, sources: &Sources, paint: &Paint) -> String {
+fn render_one(diagnostic: &Diagnostic, sources: &impl Files, paint: &Paint) -> String {
     let style = match diagnostic.severity {
         Severity::Error => Style::Error,
         Severity::Warning => Style::Warning,
@@ -286,7 +300,7 @@ fn sorted(diagnostics: &[Diagnostic]) -> Vec<&Diagnostic> {
     all.sort_by_key(|diagnostic| match diagnostic.place {
         Place::At(span) => (0, span.file, span.start),
         Place::File(role) => (0, role, usize::MAX),
-        Place::Nowhere => (1, FileRole::Profile, usize::MAX),
+        Place::Nowhere => (1, FileRole::Scenario, usize::MAX),
     });
     all
 }
@@ -301,7 +315,7 @@ struct Position<'a> {
     marked: Range<usize>,
 }
 
-fn locate(place: Place, sources: &Sources) -> (Option<&Source>, Option<Position<'_>>) {
+fn locate(place: Place, sources: &impl Files) -> (Option<&Source>, Option<Position<'_>>) {
     match place {
         Place::Nowhere => (None, None),
         Place::File(role) => (sources.get(role), None),

@@ -1,4 +1,4 @@
-//! The keys of both kinds of file, in one table: name, type, range, default and a sentence of
+//! The keys of every kind of file, in one table: name, type, range, default and a sentence of
 //! help. Reading walks it; unknown keys find their near names in it; whoever documents the
 //! files reads it too.
 //!
@@ -6,6 +6,8 @@
 
 use crate::measure::metric::WorkloadKind;
 use crate::spec::vllm_version::VllmVersion;
+
+pub mod scenario;
 
 /// One key of a table.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,6 +82,12 @@ pub enum Shape {
     Gpus,
     /// Limits by name, each a number or `{ soft, hard }`.
     Ulimits,
+    /// A list of tables, each with further keys of its kind ([`scenario::of_kind`]).
+    Faults(&'static [Key]),
+    /// The name of a kind of fault.
+    FaultKind,
+    /// `"every"`, `"first"`, or a list of numbers of starts.
+    Starts,
 }
 
 /// What stands behind each flag of a table of flags.

@@ -8,8 +8,9 @@ pub mod keys;
 pub mod near;
 pub mod profile;
 mod read;
+pub mod scenario;
 pub mod secret;
 pub mod vllm_flags;
 pub mod vllm_version;
 
-pub use read::{Loaded, load};
+pub use read::{Loaded, LoadedScenario, load, load_scenario};

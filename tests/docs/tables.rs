@@ -4,6 +4,7 @@ use gridrun::matrix::cell::{Cell, SetBy};
 use gridrun::measure::metric::{Availability, Scale, Shape as MetricShape, Stat, WorkloadKind};
 use gridrun::spec::flag::{FlagName, FlagValue};
 use gridrun::spec::keys::{self, Each, Key, Presence, Shape};
+use gridrun::spec::scenario::FaultKind;
 use gridrun::spec::vllm_flags::{self, Rendered};
 
 /// The keys of one kind of file: its top level, then every table under it, each once.
@@ -48,7 +49,9 @@ impl KeyTables {
             };
             let (title, inner) = match key.shape {
                 Shape::Table(inner) => (format!("`[{path}]`"), inner),
-                Shape::Tables(inner) | Shape::Workloads(inner) => (format!("`[[{path}]]`"), inner),
+                Shape::Tables(inner) | Shape::Workloads(inner) | Shape::Faults(inner) => {
+                    (format!("`[[{path}]]`"), inner)
+                }
                 Shape::Env => (
                     format!("a variable of `[{path}]` from the environment"),
                     keys::FROM_ENV,
@@ -62,11 +65,18 @@ impl KeyTables {
             if self.title(inner).is_none() {
                 text.push_str(&self.under(&path, &title, inner));
             }
-            if let Shape::Workloads(_) = key.shape {
-                for kind in WorkloadKind::ALL {
-                    let title = format!("{title} with kind = \"{}\"", kind.name());
-                    text.push_str(&self.under(&path, &title, keys::of_kind(kind)));
-                }
+            let kinds: Vec<(&str, &'static [Key])> = match key.shape {
+                Shape::Workloads(_) => WorkloadKind::ALL
+                    .map(|kind| (kind.name(), keys::of_kind(kind)))
+                    .to_vec(),
+                Shape::Faults(_) => FaultKind::ALL
+                    .map(|kind| (kind.name(), keys::scenario::of_kind(kind)))
+                    .to_vec(),
+                _ => Vec::new(),
+            };
+            for (kind, own) in kinds.into_iter().filter(|(_, own)| !own.is_empty()) {
+                let title = format!("{title} with kind = \"{kind}\"");
+                text.push_str(&self.under(&path, &title, own));
             }
         }
         text
@@ -113,8 +123,12 @@ impl KeyTables {
             Shape::Condition => "`NODE.METRIC[.STAT] OP NUMBER UNIT`".to_owned(),
             Shape::Table(keys) => format!("table, {}", inner(keys)),
             Shape::Tables(keys) => format!("list of tables, {}", inner(keys)),
-            Shape::Workloads(keys) => {
+            Shape::Workloads(keys) | Shape::Faults(keys) => {
                 format!("list of tables, {}, and those of the kind", inner(keys))
+            }
+            Shape::FaultKind => "a kind of fault".to_owned(),
+            Shape::Starts => {
+                "`\"every\"`, `\"first\"`, or a list of numbers from 1, as `[1, 2]`".to_owned()
             }
             Shape::Knobs { each, env } => {
                 let each = match each {

@@ -159,7 +159,7 @@ fn named_cells(reader: &mut Reader<'_>, top: &Fields<'_>) -> Vec<NamedCell> {
     })
 }
 
-fn is_empty_table(field: Field<'_>) -> bool {
+pub(super) fn is_empty_table(field: Field<'_>) -> bool {
     field
         .node
         .get_ref()
@@ -167,7 +167,7 @@ fn is_empty_table(field: Field<'_>) -> bool {
         .is_some_and(|table| table.is_empty())
 }
 
-fn condition(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Condition> {
+pub(super) fn condition(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Condition> {
     let field = fields.get("where")?;
     let knobs = reader.knobs(field, true);
     if is_empty_table(field) {
@@ -420,7 +420,7 @@ fn run(reader: &mut Reader<'_>, top: &Fields<'_>) -> RunSettings {
 }
 
 /// Reads every table of a list; what a table lacks is reported where it is read.
-fn each<'n, T>(
+pub(super) fn each<'n, T>(
     reader: &mut Reader<'_>,
     fields: &Fields<'n>,
     name: &str,

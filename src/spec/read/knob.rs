@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::spec::diagnostic::{Diagnostic, Span};
+use crate::spec::diagnostic::{Diagnostic, FileRole, Span};
 use crate::spec::flag::{DEFAULT_MARK, FlagName, FlagValue, Knob};
 use crate::spec::near::nearest;
 use crate::spec::read::scalar::{float, integer, is_env_name, number, shown};
@@ -180,11 +180,13 @@ impl Reader<'_> {
                 return None;
             }
             if self.warned.insert(name.0.clone()) {
+                let follows = match self.role {
+                    FileRole::Experiment | FileRole::Profile => "it is passed on as it is",
+                    FileRole::Scenario => "no stand-in takes it",
+                };
                 let found = Diagnostic::warning(
                     at,
-                    format!(
-                        "vLLM {HELP_VERSION} has no flag `{written}`; it is passed on as it is"
-                    ),
+                    format!("vLLM {HELP_VERSION} has no flag `{written}`; {follows}"),
                 );
                 let near = nearest(name.as_str(), vllm_flags::names());
                 self.report(with_help(

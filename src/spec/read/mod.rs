@@ -1,7 +1,8 @@
-//! From the text of an experiment file and its profile to [`Experiment`], with every mistake
-//! reported.
+//! From the text of an experiment file and its profile to [`Experiment`], and from that of a
+//! scenario file to [`Scenario`], with every mistake reported.
 //!
 //! [`Experiment`]: crate::spec::experiment::Experiment
+//! [`Scenario`]: crate::spec::scenario::Scenario
 
 mod experiment;
 mod knob;
@@ -9,9 +10,13 @@ mod load;
 mod metric;
 mod profile;
 mod scalar;
+mod scenario;
 mod walk;
 
+#[cfg(test)]
+mod scenario_tests;
 #[cfg(test)]
 mod tests;
 
 pub use load::{Loaded, load};
+pub use scenario::{LoadedScenario, load_scenario};

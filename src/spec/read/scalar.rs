@@ -10,6 +10,7 @@ use toml::de::DeValue;
 use crate::measure::metric::WorkloadKind;
 use crate::spec::keys::Shape;
 use crate::spec::near::nearest;
+use crate::spec::scenario::FaultKind;
 
 /// A value of one of the plain shapes.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +58,8 @@ pub(super) fn scalar(shape: Shape, value: &DeValue<'_>) -> Option<Result<Scalar,
         Shape::Duration => duration(value),
         Shape::Percent => percent(value),
         Shape::Choice(words) => choice(value, words),
-        Shape::Kind => kind(value),
+        Shape::Kind => kind(value, &WorkloadKind::ALL.map(WorkloadKind::name)),
+        Shape::FaultKind => kind(value, &FaultKind::ALL.map(FaultKind::name)),
         Shape::Texts
         | Shape::Table(_)
         | Shape::Tables(_)
@@ -65,7 +67,9 @@ pub(super) fn scalar(shape: Shape, value: &DeValue<'_>) -> Option<Result<Scalar,
         | Shape::Knobs { .. }
         | Shape::Env
         | Shape::Gpus
-        | Shape::Ulimits => return None,
+        | Shape::Ulimits
+        | Shape::Faults(_)
+        | Shape::Starts => return None,
     };
     Some(read)
 }
@@ -304,9 +308,8 @@ fn choice(value: &DeValue<'_>, words: &[&str]) -> Result<Scalar, Mismatch> {
     }
 }
 
-fn kind(value: &DeValue<'_>) -> Result<Scalar, Mismatch> {
-    let names = WorkloadKind::ALL.map(WorkloadKind::name);
-    choice(value, &names).map_err(|mismatch| Mismatch {
+fn kind(value: &DeValue<'_>, names: &[&str]) -> Result<Scalar, Mismatch> {
+    choice(value, names).map_err(|mismatch| Mismatch {
         expected: format!("a kind of this version: {}", names.join(", ")),
         ..mismatch
     })

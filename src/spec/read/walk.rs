@@ -1,6 +1,6 @@
 //! Walks a parsed file along its table of keys: syntax errors, unknown, doubled and missing
 //! keys, and plain values of the wrong type or range. What the keys mean together is for the
-//! readers of the two kinds of file.
+//! readers of the kinds of file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -14,6 +14,7 @@ use crate::spec::diagnostic::{Diagnostic, FileRole, Place, Span};
 use crate::spec::keys::{Key, Presence, Shape};
 use crate::spec::near::{nearest, suggestion};
 use crate::spec::read::scalar::{Scalar, scalar, shown};
+use crate::spec::scenario::FaultKind;
 use crate::spec::vllm_flags;
 
 /// A value with its place.
@@ -277,6 +278,7 @@ impl<'t> Reader<'t> {
             return found.help(match self.role {
                 FileRole::Experiment => "flags of vLLM belong in [matrix]",
                 FileRole::Profile => "flags of vLLM belong in [engine.flags]",
+                FileRole::Scenario => "flags of vLLM belong in the `where` of a [[fault]]",
             });
         }
         // A key of a section that stands before the section's header.
@@ -404,7 +406,7 @@ fn snippet(key: &Key, is_top: bool) -> String {
     };
     match key.shape {
         Shape::Table(keys) if is_top => format!("[{}]{}", key.name, lines(keys)),
-        Shape::Tables(keys) | Shape::Workloads(keys) if is_top => {
+        Shape::Tables(keys) | Shape::Workloads(keys) | Shape::Faults(keys) if is_top => {
             format!("[[{}]]{}", key.name, lines(keys))
         }
         shape => format!("{} = {}    # {}", key.name, example(shape), key.help),
@@ -418,7 +420,7 @@ fn required(keys: &[Key]) -> impl Iterator<Item = &Key> {
 /// `{ from, to }`: the keys that each table of a list must have.
 fn outline(key: &Key) -> String {
     match key.shape {
-        Shape::Tables(keys) | Shape::Workloads(keys) => {
+        Shape::Tables(keys) | Shape::Workloads(keys) | Shape::Faults(keys) => {
             let names: Vec<&str> = required(keys).map(|key| key.name).collect();
             format!("{{ {} }}", names.join(", "))
         }
@@ -440,7 +442,7 @@ fn example(shape: Shape) -> String {
         Shape::Metric => "\"kv-cache.ttft_repeat_ms.p50\"".to_owned(),
         Shape::Condition => "\"kv-cache.success_rate >= 99 %\"".to_owned(),
         Shape::Texts => "[]".to_owned(),
-        Shape::Tables(keys) | Shape::Workloads(keys) => {
+        Shape::Tables(keys) | Shape::Workloads(keys) | Shape::Faults(keys) => {
             let inner: Vec<String> = required(keys)
                 .map(|key| format!("{} = {}", key.name, example(key.shape)))
                 .collect();
@@ -449,6 +451,8 @@ fn example(shape: Shape) -> String {
         Shape::Knobs { .. } => "{ gpu-mem = 0.9 }".to_owned(),
         Shape::Table(_) | Shape::Env | Shape::Ulimits => "{ }".to_owned(),
         Shape::Gpus => "\"all\"".to_owned(),
+        Shape::FaultKind => format!("\"{}\"", FaultKind::WorkerDies.name()),
+        Shape::Starts => "\"first\"".to_owned(),
     }
 }
 
