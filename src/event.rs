@@ -7,13 +7,14 @@ use crate::id::{AttemptId, RunId};
 use crate::manifest::RunEnding;
 use crate::measure::node::NodeReport;
 use crate::outcome::Settled;
+use crate::time_scale::TimeScale;
 
 /// One fact, with its instant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunEvent {
     /// Wall clock, for people.
     pub at: jiff::Timestamp,
-    /// Milliseconds since this process began the run (monotonic), for durations.
+    /// Milliseconds since this process began the run, by this machine's monotonic clock.
     pub elapsed_ms: f64,
     #[serde(flatten)]
     pub kind: EventKind,
@@ -31,6 +32,9 @@ pub enum EventKind {
         n_planned: usize,
         n_settled: usize,
         stand_in: bool,
+        /// How fast the time of the engines runs.
+        #[serde(default)]
+        speed: TimeScale,
     },
     /// Leftovers of dead runs or attempts were removed.
     Swept {
@@ -118,6 +122,7 @@ mod tests {
                 n_planned: 2,
                 n_settled: 0,
                 stand_in: true,
+                speed: TimeScale::new(20.0).unwrap(),
             },
             EventKind::Swept {
                 what: vec!["a container".to_owned()],

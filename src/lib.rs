@@ -16,6 +16,7 @@ pub mod outcome;
 pub mod plan;
 pub mod report;
 pub mod spec;
+pub mod time_scale;
 
 // The runner: knows traits, not vendors.
 pub mod runner;

@@ -7,6 +7,7 @@ use crate::id::RunId;
 use crate::matrix::cell::Cell;
 use crate::outcome::{RuntimeFacts, Settled};
 use crate::spec::experiment::Experiment;
+use crate::time_scale::TimeScale;
 
 /// `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,10 @@ pub struct Manifest {
     /// The files as they were read; copies lie beside `run.json`.
     pub sources: Vec<SourceCopy>,
     pub engines: Engines,
+    /// How fast the time of the engines runs: what is derived from raw instants is told in that
+    /// time. Runs before there were speeds had none.
+    #[serde(default)]
+    pub speed: TimeScale,
     pub runtime: RuntimeFacts,
     pub host: HostFacts,
 }
@@ -52,6 +57,11 @@ impl Manifest {
                 Engines::Docker => false,
                 Engines::DockerStandIn | Engines::ProcessStandIn => true,
             }
+    }
+
+    /// How fast the time of the stand-ins runs; `None` for real engines.
+    pub fn stand_in_speed(&self) -> Option<TimeScale> {
+        self.is_stand_in().then_some(self.speed)
     }
 }
 

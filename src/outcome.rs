@@ -26,7 +26,8 @@ pub enum Outcome {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// From the order to start the container or process to ready, in milliseconds.
+    /// From the order to start the container or process to ready, in milliseconds of the
+    /// engine's time.
     pub ready_after_ms: f64,
     /// In the order in which they ran.
     pub nodes: Vec<NodeReport>,
@@ -82,6 +83,7 @@ pub struct Settled {
     /// Which randomised block it belongs to, from 1.
     pub block: u32,
     pub started_at: jiff::Timestamp,
+    /// In the engine's time.
     pub took_ms: f64,
     #[serde(flatten)]
     pub outcome: Outcome,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// with a smaller level; edges share a level and must not see each other.
 const LEVELS: &[(&str, u8)] = &[
     ("id", 0),
+    ("time_scale", 0),
     ("spec", 1),
     ("measure", 1),
     ("matrix", 2),
@@ -30,8 +31,8 @@ const LEVELS: &[(&str, u8)] = &[
     ("cli", 11),
 ];
 
-/// The stand-in plays vLLM: it may know flags and hashes, and nothing of the runner.
-const STAND_IN_MAY_USE: &[&str] = &["stand_in", "spec", "id"];
+/// The stand-in plays vLLM: it may know flags, hashes and its speed, and nothing of the runner.
+const STAND_IN_MAY_USE: &[&str] = &["stand_in", "spec", "id", "time_scale"];
 
 /// The edges share a level; none may see another.
 const EDGES: &[&str] = &["runtime", "load", "gpu", "store", "ui", "stand_in"];

@@ -10,10 +10,12 @@ use crate::runtime::EngineSpec;
 use crate::spec::profile::{Gpus, Profile};
 use crate::stand_in;
 use crate::store::lock::{self, Lock};
+use crate::time_scale::TimeScale;
 
 pub(super) fn engine_spec(
     profile: &Profile,
     engines: Engines,
+    speed: TimeScale,
     lock_path: PathBuf,
 ) -> anyhow::Result<EngineSpec> {
     let mut engine = profile.engine.clone();
@@ -36,7 +38,7 @@ pub(super) fn engine_spec(
             })?;
             Ok(EngineSpec::rehearsal(
                 &engine,
-                stand_in::options(numbers),
+                stand_in::options(numbers, speed),
                 lock_path,
             ))
         }

@@ -29,6 +29,7 @@ use crate::store::journal::FileJournal;
 use crate::store::layout::RunDir;
 use crate::store::lock::{self, Lock};
 use crate::store::{durable, record};
+use crate::time_scale::TimeScale;
 use crate::ui::pull::Pull;
 use crate::ui::tally::Tally;
 
@@ -36,6 +37,7 @@ use crate::ui::tally::Tally;
 pub(super) fn new_run(
     checked: Checked,
     engines: Engines,
+    speed: TimeScale,
     output: &RunOutput,
 ) -> anyhow::Result<Exit> {
     let started_at = jiff::Timestamp::now();
@@ -60,6 +62,7 @@ pub(super) fn new_run(
                 cells: checked.cells,
                 sources,
                 engines,
+                speed,
                 runtime: facts,
                 host: host::facts(&NullGpu),
             };
@@ -73,7 +76,7 @@ pub(super) fn new_run(
                 },
             ))
         };
-        with_runtime(&profile, engines, &dir, output, begin).await
+        with_runtime(&profile, engines, speed, &dir, output, begin).await
     })
 }
 
@@ -82,8 +85,9 @@ pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
     let root = std::path::absolute(dir.root()).context("cannot tell where the run lies")?;
     let dir = RunDir::at(root);
     let stored = record::read(&dir)?;
-    let (engines, profile) = (
+    let (engines, speed, profile) = (
         stored.manifest.engines,
+        stored.manifest.speed,
         stored.manifest.experiment.profile.clone(),
     );
     in_runtime(async {
@@ -96,7 +100,7 @@ pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
             engine_choice::same_machine(&stored.manifest.host, &host::facts(&NullGpu))?;
             Ok((lock, stored))
         };
-        with_runtime(&profile, engines, &dir, output, begin).await
+        with_runtime(&profile, engines, speed, &dir, output, begin).await
     })
 }
 
@@ -112,11 +116,12 @@ fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
 async fn with_runtime(
     profile: &Profile,
     engines: Engines,
+    speed: TimeScale,
     dir: &RunDir,
     output: &RunOutput,
     begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<(Lock, RunRecord)>,
 ) -> anyhow::Result<Exit> {
-    let spec = engine_choice::engine_spec(profile, engines, dir.lock())?;
+    let spec = engine_choice::engine_spec(profile, engines, speed, dir.lock())?;
     match engines {
         Engines::Docker | Engines::DockerStandIn => {
             let pull = Arc::new(Pull::new(display::look_of_pull(output.progress)));

@@ -16,5 +16,5 @@ pub(super) fn rehearse(args: &RehearseArgs) -> anyhow::Result<Exit> {
         RehearseRuntime::Docker => Engines::DockerStandIn,
         RehearseRuntime::Process => Engines::ProcessStandIn,
     };
-    execute::new_run(checked, engines, &args.output)
+    execute::new_run(checked, engines, args.speed, &args.output)
 }

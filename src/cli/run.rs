@@ -6,6 +6,7 @@ use crate::cli::{check, source};
 use crate::exit::Exit;
 use crate::manifest::Engines;
 use crate::spec::profile::RuntimeChoice;
+use crate::time_scale::TimeScale;
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let checked = match source::load(&args.file)? {
@@ -17,5 +18,5 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         RuntimeChoice::Docker => Engines::Docker,
         RuntimeChoice::StandIn => Engines::ProcessStandIn,
     };
-    execute::new_run(checked, engines, &args.output)
+    execute::new_run(checked, engines, TimeScale::ONE, &args.output)
 }

@@ -23,6 +23,7 @@ use crate::spec::flag::{FlagName, FlagValue, Knob};
 use crate::spec::profile::{
     BaseFlag, EngineProfile, EnvSource, Gpus, Network, Profile, RuntimeChoice, Ulimit, Volume,
 };
+use crate::time_scale::TimeScale;
 
 /// What one attempt measured, before it is made into a node report.
 pub(crate) struct Numbers {
@@ -344,6 +345,7 @@ pub(crate) fn record(settled: Vec<Settled>) -> RunRecord {
                 copy: "experiment.toml".to_owned(),
             }],
             engines: Engines::Docker,
+            speed: TimeScale::ONE,
             runtime: RuntimeFacts {
                 runtime: "docker 20.10.24, API 1.41".to_owned(),
                 image_digest: Some(format!("vllm/vllm-openai@sha256:{}", "ab".repeat(32))),

@@ -20,6 +20,7 @@ use crate::measure::metric::{MetricRef, Shape, Stat};
 use crate::outcome::{Outcome, Standing};
 use crate::spec::experiment::Experiment;
 use crate::spec::flag::{FlagValue, Knob};
+use crate::time_scale::TimeScale;
 
 /// Version of the frame's columns; stands in the Parquet file's metadata as
 /// `gridrun.frame.format`.
@@ -186,6 +187,10 @@ impl Columns {
 fn add_identity(columns: &mut Columns, rows: &Rows<'_>, manifest: &Manifest) {
     columns.add("run", rows.map(|_| manifest.run.as_str()));
     columns.add("stand_in", rows.map(|_| manifest.is_stand_in()));
+    columns.add(
+        "speed",
+        rows.map(|_| manifest.stand_in_speed().map(TimeScale::factor)),
+    );
     columns.add(
         "rank",
         rows.by_index(|index| rows.decision.ranking.ranks[index]),

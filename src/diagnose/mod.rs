@@ -2,7 +2,6 @@
 //! function; and what each class means for the attempt, by one table.
 
 mod advice;
-pub mod citation;
 pub mod class;
 pub mod evidence;
 mod exception;
@@ -16,11 +15,10 @@ mod rules;
 mod story;
 mod verdict;
 
-pub use citation::{Cited, Says};
-pub use class::{Blame, Consequence, FailureClass, Phase, Prune, Retry, Row, Side};
+pub use class::{Blame, Consequence, FailureClass, Phase};
 pub use evidence::Evidence;
 pub use failure::Failure;
-pub use verdict::{Diagnosis, diagnose, examine};
+pub use verdict::diagnose;
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,7 @@ use crate::load::chat::{ChatEvent, read_event};
 use crate::load::sse::{SseDecoder, SseEvent};
 use crate::measure::request::{Instants, RequestFailure, Usage};
 use crate::runner::ports::Target;
+use crate::time_scale::TimeScale;
 
 /// How long to wait for a connection. The engines are on this host, so a longer wait finds
 /// nothing new.
@@ -60,13 +61,15 @@ pub fn new_client() -> Result<reqwest::Client, ClientError> {
         .map_err(ClientError)
 }
 
-/// How long one request may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How long one request may take, in the time of the engine.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RequestLimits {
     /// From the request to its last byte; also the longest wait for the first byte.
     pub total: Duration,
     /// Between two arrivals once the first byte is there.
     pub stall: Duration,
+    /// How fast the engine's time runs.
+    pub scale: TimeScale,
 }
 
 impl RequestLimits {
@@ -76,7 +79,30 @@ impl RequestLimits {
         Self {
             total,
             stall: total.min(Duration::from_secs(120)),
+            scale: TimeScale::ONE,
         }
+    }
+
+    /// Both limits as a clock of this machine shows them.
+    fn real(self) -> (Duration, Duration) {
+        (
+            self.scale.patience(self.total),
+            self.scale.patience(self.stall),
+        )
+    }
+
+    /// Nothing came for so long by this machine's clock.
+    fn stalled(self, after: Duration) -> RequestFailure {
+        let told = self.scale.told(after).as_millis();
+        RequestFailure::Stalled {
+            after_ms: u64::try_from(told).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The same for an engine of this speed.
+    #[must_use]
+    pub fn at(self, scale: TimeScale) -> Self {
+        Self { scale, ..self }
     }
 }
 
@@ -158,13 +184,14 @@ async fn exchange(
         .header(AUTHORIZATION, key)
         .header(CONTENT_TYPE, "application/json")
         .body(body);
-    let deadline = Instant::now() + limits.total;
+    let (total, stall) = limits.real();
+    let deadline = Instant::now() + total;
     reader.instants.sent = nanos_since(reader.origin);
     let mut response = match tokio::time::timeout_at(deadline, request.send()).await {
         Ok(sent) => sent.map_err(|error| RequestFailure::Connect {
             detail: chain(error),
         })?,
-        Err(_) => return Err(stalled(limits.total)),
+        Err(_) => return Err(limits.stalled(total)),
     };
     let status = response.status();
     if !status.is_success() {
@@ -183,18 +210,19 @@ async fn exchange(
         return Err(RequestFailure::Garbled { detail });
     }
 
-    let mut wait = limits.total;
+    let mut wait = total;
     loop {
         let remaining = deadline.saturating_duration_since(Instant::now());
         let arrived = timeout(wait.min(remaining), response.chunk()).await;
         let at = nanos_since(reader.origin);
         match arrived {
-            Err(_) if wait < remaining => return Err(stalled(wait)),
+            Err(_) if wait < remaining => return Err(limits.stalled(wait)),
             Err(_) if reader.saw_bytes => {
-                let detail = format!("given up after {} ms, unfinished", limits.total.as_millis());
+                let told = limits.scale.told(total).as_millis();
+                let detail = format!("given up after {told} ms, unfinished");
                 return Err(RequestFailure::Cut { detail });
             }
-            Err(_) => return Err(stalled(limits.total)),
+            Err(_) => return Err(limits.stalled(total)),
             Ok(Err(error)) => {
                 return Err(RequestFailure::Cut {
                     detail: chain(error),
@@ -203,7 +231,7 @@ async fn exchange(
             Ok(Ok(None)) => return reader.end(),
             Ok(Ok(Some(bytes))) => {
                 reader.take(&bytes, at)?;
-                wait = limits.stall;
+                wait = stall;
             }
         }
         if reader.is_done {
@@ -215,12 +243,6 @@ async fn exchange(
             .await;
             return reader.end();
         }
-    }
-}
-
-fn stalled(after: Duration) -> RequestFailure {
-    RequestFailure::Stalled {
-        after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
     }
 }
 

@@ -21,7 +21,7 @@ pub struct HttpLoad {
 }
 
 impl HttpLoad {
-    /// `request_timeout` bounds every measured request; within it, a stream that has begun may
+    /// `request_timeout` bounds every measured request, in the time of the engine; within it, a stream that has begun may
     /// pause for the usual stall limit.
     ///
     /// # Errors
@@ -144,7 +144,7 @@ impl Load for HttpLoad {
                 let session = kv_cache::Session {
                     client: &self.client,
                     server,
-                    limits: self.limits,
+                    limits: self.limits.at(server.scale()),
                     node: &workload.name,
                     spec,
                 };

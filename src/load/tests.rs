@@ -19,10 +19,12 @@ use crate::measure::request::{CacheProof, RequestFailure, RequestRole, Usage};
 use crate::outcome::EngineFacts;
 use crate::runner::ports::{Load, Probe, ReadyServer, Target};
 use crate::spec::experiment::{KvCacheSpec, Workload, WorkloadSpec};
+use crate::time_scale::TimeScale;
 
 const LIMITS: RequestLimits = RequestLimits {
     total: Duration::from_secs(20),
     stall: Duration::from_secs(10),
+    scale: TimeScale::ONE,
 };
 
 async fn ask(fake: &FakeVllm, reply: Reply, limits: RequestLimits) -> Exchange {
@@ -207,6 +209,7 @@ async fn time_limits_tell_silence_from_slowness() {
         RequestLimits {
             total,
             stall: total,
+            ..LIMITS
         },
     )
     .await;
@@ -225,9 +228,20 @@ async fn time_limits_tell_silence_from_slowness() {
     let limits = RequestLimits {
         total,
         stall: total,
+        ..LIMITS
     };
     let client = new_client().unwrap();
     let silent = stream_chat(&client, &target, body, limits, Instant::now()).await;
+    assert_eq!(
+        silent.failure,
+        Some(RequestFailure::Stalled { after_ms: 1000 })
+    );
+
+    // A fast engine's silence is told in its time, and waited for in ours.
+    let total = Duration::from_millis(50);
+    let fast = RequestLimits::within(total).at(TimeScale::new(20.0).unwrap());
+    let body = bytes::Bytes::from_static(b"{}");
+    let silent = stream_chat(&client, &target, body, fast, Instant::now()).await;
     assert_eq!(
         silent.failure,
         Some(RequestFailure::Stalled { after_ms: 1000 })
@@ -514,7 +528,7 @@ async fn a_500_is_a_failure_and_never_a_measurement() {
         record
             .requests
             .iter()
-            .all(|request| request.ttft_ms().is_none())
+            .all(|request| request.ttft_ms(TimeScale::ONE).is_none())
     );
 }
 

@@ -37,7 +37,7 @@ pub struct NodeReport {
     pub node: String,
     pub kind: WorkloadKind,
     pub status: NodeStatus,
-    /// `None` for a node that did not run.
+    /// In the engine's time; `None` for a node that did not run.
     pub took_ms: Option<f64>,
     /// Metrics that could be measured; one that could not is absent.
     pub metrics: BTreeMap<String, MetricValue>,

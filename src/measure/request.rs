@@ -1,7 +1,9 @@
 //! One HTTP exchange with an engine: raw instants and token counts. Everything else is
-//! derived from them.
+//! derived from them, in the time of the engine.
 
 use serde::{Deserialize, Serialize};
+
+use crate::time_scale::TimeScale;
 
 /// Why a request is no measurement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,7 +25,8 @@ pub enum RequestFailure {
     Unexpected { detail: String },
 }
 
-/// Instants of one request, in nanoseconds since the attempt's monotonic origin.
+/// Instants of one request, in nanoseconds since the attempt's monotonic origin, as this
+/// machine's clock showed them: whatever the speed of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Instants {
     /// When it should be sent (open loop) or was handed to the client (closed loop).
@@ -104,25 +107,25 @@ pub struct Request {
 
 impl Request {
     /// Due to first token, in milliseconds; `None` for a failed request.
-    pub fn ttft_ms(&self) -> Option<f64> {
+    pub fn ttft_ms(&self, scale: TimeScale) -> Option<f64> {
         if self.failure.is_some() {
             return None;
         }
         self.instants
             .first_token
-            .map(|first| nanos_to_ms(first.saturating_sub(self.instants.due)))
+            .map(|first| scale.nanos_told_ms(first.saturating_sub(self.instants.due)))
     }
 
     /// Due to last byte, in milliseconds; `None` for a failed request.
-    pub fn e2e_ms(&self) -> Option<f64> {
+    pub fn e2e_ms(&self, scale: TimeScale) -> Option<f64> {
         self.failure
             .is_none()
-            .then(|| nanos_to_ms(self.instants.end.saturating_sub(self.instants.due)))
+            .then(|| scale.nanos_told_ms(self.instants.end.saturating_sub(self.instants.due)))
     }
 
     /// (output tokens - 1) / (last token - first token), per second; `None` for a failed
     /// request and for fewer than two tokens.
-    pub fn tokens_per_second(&self) -> Option<f64> {
+    pub fn tokens_per_second(&self, scale: TimeScale) -> Option<f64> {
         if self.failure.is_some() {
             return None;
         }
@@ -131,10 +134,6 @@ impl Request {
             .instants
             .last_token?
             .checked_sub(self.instants.first_token?)?;
-        (output >= 2 && span > 0).then(|| (output - 1) as f64 / (span as f64 / 1e9))
+        (output >= 2 && span > 0).then(|| scale.per_second((output - 1) as f64, span))
     }
-}
-
-fn nanos_to_ms(nanos: u64) -> f64 {
-    nanos as f64 / 1e6
 }

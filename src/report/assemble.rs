@@ -7,6 +7,7 @@ use crate::diagnose::Failure;
 use crate::manifest::{Manifest, RunRecord};
 use crate::outcome::{Outcome, Settled};
 use crate::report::docker_run;
+use crate::report::stamp::Stamp;
 use crate::report::text::Prose;
 use crate::report::view::{
     AxisView, BlockView, DeathBrief, DeathView, Deploy, EngineView, FORMAT, Method, ObjectiveView,
@@ -33,6 +34,8 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
         run: manifest.run.clone(),
         started_at: manifest.started_at,
         stand_in: manifest.is_stand_in(),
+        speed: manifest.stand_in_speed(),
+        stamp: Stamp::of(manifest),
         progress: Progress {
             ending: record.ending.clone(),
             n_cells: decision.cells.len(),

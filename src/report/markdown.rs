@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use crate::decide::number;
 use crate::manifest::RunEnding;
+use crate::report::stamp::Stamp;
 use crate::report::table::{self, Kind, Table, start_names};
 use crate::report::text::{Prose, code, fenced, inline, markdown, table_cell};
 use crate::report::view::{
     DeathView, FlagView, Method, Remark, StartName, UseCaseView, View, WorkloadView,
 };
-use crate::report::wording::{STAMP, STAMP_MEANING};
 
 /// Lines of a log that a report shows; the whole log lies beside it.
 const LOG_LINES: usize = 25;
@@ -21,7 +21,7 @@ const NAMES: usize = 8;
 pub fn render(view: &View) -> String {
     let mut page = Page {
         out: String::new(),
-        stand_in: view.stand_in,
+        stamp: view.stamp,
     };
     page.head(view);
     page.verdict(view);
@@ -45,7 +45,7 @@ pub fn render(view: &View) -> String {
 
 struct Page {
     out: String,
-    stand_in: bool,
+    stamp: Option<Stamp>,
 }
 
 impl Page {
@@ -62,9 +62,9 @@ impl Page {
     /// A heading over numbers carries the stamp.
     fn heading(&mut self, level: usize, text: &str) {
         let marks = "#".repeat(level);
-        match self.stand_in {
-            true => self.paragraph(format!("{marks} {text} (**{STAMP}**)")),
-            false => self.paragraph(format!("{marks} {text}")),
+        match self.stamp {
+            Some(stamp) => self.paragraph(format!("{marks} {text} (**{}**)", stamp.title())),
+            None => self.paragraph(format!("{marks} {text}")),
         }
     }
 
@@ -130,8 +130,8 @@ impl Page {
     }
 
     fn head(&mut self, view: &View) {
-        if self.stand_in {
-            self.paragraph(format!("**{STAMP}: {STAMP_MEANING}**"));
+        if let Some(stamp) = self.stamp {
+            self.paragraph(format!("**{}: {}**", stamp.title(), stamp.meaning()));
         }
         self.paragraph(format!("# gridrun: {}", inline(&view.experiment)));
         let progress = &view.progress;

@@ -10,6 +10,7 @@ mod fold;
 mod grid;
 mod json;
 mod markdown;
+mod stamp;
 mod table;
 mod terminal;
 mod text;
@@ -26,4 +27,5 @@ mod tests;
 
 pub use document::{Report, build};
 pub use fold::cut;
+pub use stamp::Stamp;
 pub use view::FORMAT;

@@ -7,6 +7,7 @@ use crate::manifest::Engines;
 use crate::outcome::Outcome;
 use crate::report::build;
 use crate::spec::experiment::Goal;
+use crate::time_scale::TimeScale;
 
 #[test]
 fn hostile_text_stays_text() {
@@ -163,7 +164,7 @@ fn json_has_a_version_and_null_for_what_was_not_measured() {
         .keys()
         .map(String::as_str)
         .collect();
-    insta::assert_snapshot!(keys.join(" "), @r#"format gridrun experiment run started_at stand_in progress verdict objectives axes baseline equivalence cells use_cases gates workloads deaths failures attestation warnings method deploy folder"#);
+    insta::assert_snapshot!(keys.join(" "), @r#"format gridrun experiment run started_at stand_in speed progress verdict objectives axes baseline equivalence cells use_cases gates workloads deaths failures attestation warnings method deploy folder"#);
     let cell = |name: &str| {
         let cells = json["cells"].as_array().unwrap();
         let found = cells.iter().find(|cell| cell["cell"] == name).unwrap();
@@ -267,12 +268,55 @@ fn every_format_carries_the_stand_in_stamp() {
             .terminal(100, false)
             .starts_with("STAND-IN RESULTS: ")
     );
-    assert!(report.json().contains("\"stand_in\": true"));
+    assert!(
+        report
+            .json()
+            .contains("\"stand_in\": true,\n  \"speed\": 1.0")
+    );
     let csv = String::from_utf8(report.csv()).unwrap();
     assert!(
         csv.lines()
             .skip(1)
             .all(|row| row.split(',').nth(1) == Some("true"))
+    );
+}
+
+#[test]
+fn at_another_speed_than_1_the_stamp_says_so_everywhere() {
+    let mut record = fixture::full();
+    record.manifest.engines = Engines::DockerStandIn;
+    record.manifest.speed = TimeScale::new(20.0).unwrap();
+    let report = build(&record);
+    let meaning = "STAND-IN RESULTS, speed 20x: gridrun's own stand-in engines answered, no real \
+                   model. No number here says anything about a model or a GPU. Their time ran 20 \
+                   times as fast as a clock: durations and rates are in their time.";
+    let markdown = report.markdown();
+    assert!(markdown.starts_with(&format!("**{meaning}**")));
+    assert_eq!(
+        markdown.matches("(**STAND-IN RESULTS").count(),
+        markdown
+            .matches("(**STAND-IN RESULTS, speed 20x**)")
+            .count()
+    );
+    let terminal = report.terminal(400, false);
+    assert!(terminal.starts_with(meaning));
+    assert!(terminal.contains("All configurations (STAND-IN RESULTS, speed 20x)"));
+    assert!(
+        report
+            .json()
+            .contains("\"stand_in\": true,\n  \"speed\": 20.0")
+    );
+    let csv = String::from_utf8(report.csv()).unwrap();
+    assert!(
+        csv.lines()
+            .skip(1)
+            .all(|row| row.split(',').nth(2) == Some("20.0"))
+    );
+    // Of real engines there is none to tell.
+    let real = build(&fixture::full());
+    assert!(
+        real.json()
+            .contains("\"stand_in\": false,\n  \"speed\": null")
     );
 }
 

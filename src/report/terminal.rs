@@ -7,7 +7,6 @@ use crate::report::fold::{cut, wrap};
 use crate::report::grid::{Laid, Paint};
 use crate::report::text::{Prose, plain};
 use crate::report::view::{Row, View};
-use crate::report::wording::{STAMP, STAMP_MEANING};
 
 /// Below this no table is readable: lines are cut at this width whatever the terminal says.
 const NARROWEST: usize = 40;
@@ -62,8 +61,9 @@ impl Page {
     }
 
     fn head(&mut self, view: &View) {
-        if view.stand_in {
-            self.paragraph(YELLOW, &format!("{STAMP}: {STAMP_MEANING}"), 0);
+        if let Some(stamp) = view.stamp {
+            let text = format!("{}: {}", stamp.title(), stamp.meaning());
+            self.paragraph(YELLOW, &text, 0);
             self.gap();
         }
         if !view.progress.missing.is_empty() {
@@ -85,9 +85,9 @@ impl Page {
     }
 
     fn cells(&mut self, view: &View) {
-        let title = match view.stand_in {
-            true => format!("All configurations ({STAMP})"),
-            false => "All configurations".to_owned(),
+        let title = match view.stamp {
+            Some(stamp) => format!("All configurations ({})", stamp.title()),
+            None => "All configurations".to_owned(),
         };
         self.paragraph(BOLD, &title, 0);
         let compact = compact::cells(view, colour_of);

@@ -12,9 +12,11 @@ use crate::id::{CellId, RunId};
 use crate::manifest::{HostFacts, RunEnding, SourceCopy};
 use crate::measure::metric::{MetricDef, WorkloadKind};
 use crate::outcome::{RuntimeFacts, Standing};
+use crate::report::stamp::Stamp;
 use crate::report::text::Prose;
 use crate::spec::experiment::Goal;
 use crate::spec::flag::FlagValue;
+use crate::time_scale::TimeScale;
 
 /// Version of `report.json`.
 pub const FORMAT: u32 = 1;
@@ -29,6 +31,12 @@ pub struct View {
     pub started_at: jiff::Timestamp,
     /// True when no real model answered: no number says anything about a model or a GPU.
     pub stand_in: bool,
+    /// How fast the time of the stand-ins ran; all durations and rates are in it. `None` for real
+    /// engines.
+    pub speed: Option<TimeScale>,
+    /// How the report marks that.
+    #[serde(skip)]
+    pub stamp: Option<Stamp>,
     pub progress: Progress,
     pub verdict: VerdictView,
     pub objectives: Vec<ObjectiveView>,

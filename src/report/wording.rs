@@ -17,13 +17,6 @@ use crate::spec::experiment::{Experiment, Goal, Objective};
 use crate::spec::flag::Knob;
 use crate::spec::vllm_flags::short_name;
 
-/// What stands wherever results of stand-in engines are shown.
-pub const STAMP: &str = "STAND-IN RESULTS";
-
-/// What the stamp means.
-pub const STAMP_MEANING: &str = "gridrun's own stand-in engines answered, no real model. No \
-                                 number here says anything about a model or a GPU.";
-
 /// Words a run's decision.
 pub struct Wording<'a> {
     pub record: &'a RunRecord,

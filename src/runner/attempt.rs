@@ -23,6 +23,7 @@ use crate::runner::ports::{
 use crate::runner::ready::{Readiness, ready};
 use crate::runner::recorder::Recorder;
 use crate::spec::experiment::Experiment;
+use crate::time_scale::TimeScale;
 
 /// What an attempt needs.
 pub struct Attempt<'a, R, L, J> {
@@ -34,6 +35,8 @@ pub struct Attempt<'a, R, L, J> {
     /// Names of the nodes, each after its predecessors.
     pub node_order: &'a [String],
     pub cell: &'a Cell,
+    /// How fast the engine's time runs.
+    pub scale: TimeScale,
     pub launch: Launch,
     /// As `/v1/models` must list it.
     pub model: String,
@@ -151,7 +154,8 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             api_key: self.launch.api_key.clone(),
         };
         let timeout = self.experiment.profile.engine.ready_timeout;
-        let server = match ready(engine, self.load, target, timeout, self.cancel).await? {
+        let scale = self.scale;
+        let server = match ready(engine, self.load, target, timeout, scale, self.cancel).await? {
             Readiness::Ready(server) => server,
             Readiness::Exited => return Ok(Story::exited(Phase::Starting)),
             Readiness::Cancelled => return Ok(Story::Cancelled),
@@ -160,11 +164,11 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
                 return Ok(Story::Verdict(if healthy {
                     Failure::unresponsive(Phase::Starting, &because, &log)
                 } else {
-                    Failure::not_ready(timeout, &because, &log)
+                    Failure::not_ready(scale.told(scale.patience(timeout)), &because, &log)
                 }));
             }
         };
-        let ready_after_ms = ordered.elapsed().as_secs_f64() * 1e3;
+        let ready_after_ms = scale.told_ms(ordered.elapsed());
         *phase = Phase::Serving;
         self.phase(AttemptPhase::Attesting)?;
         let observed = match self.while_serving(engine, self.load.facts(&server)).await? {
@@ -284,7 +288,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         server: &ReadyServer,
         error: &LoadError,
     ) -> Result<Story, AttemptError> {
-        let dying = tokio::time::sleep(DYING_TAKES_AT_MOST);
+        let dying = tokio::time::sleep(self.scale.patience(DYING_TAKES_AT_MOST));
         match self.while_serving(engine, dying).await? {
             Cut::Exited => return Ok(Story::exited(Phase::Serving)),
             Cut::Cancelled => return Ok(Story::Cancelled),

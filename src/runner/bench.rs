@@ -30,6 +30,7 @@ use crate::spec::experiment::{
 };
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::{EngineProfile, Gpus, Network, Profile, RuntimeChoice};
+use crate::time_scale::TimeScale;
 
 /// What one start of the fake engine does.
 #[derive(Debug, Clone)]
@@ -449,6 +450,7 @@ pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Man
         node_order: vec!["first".to_owned(), "second".to_owned()],
         sources: Vec::new(),
         engines: Engines::ProcessStandIn,
+        speed: TimeScale::ONE,
         runtime: RuntimeFacts {
             runtime: "fake".to_owned(),
             ..RuntimeFacts::default()

@@ -134,6 +134,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             n_planned: self.plan.len(),
             n_settled: self.settled.len(),
             stand_in: self.manifest.runtime.stand_in,
+            speed: self.manifest.speed,
         })?;
         let what = self.runtime.sweep().await?;
         self.tell_swept(what)?;
@@ -202,6 +203,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             experiment: &self.manifest.experiment,
             node_order: &self.manifest.node_order,
             cell,
+            scale: self.manifest.speed,
             launch,
             model: served_model(self.manifest, cell),
         }
@@ -218,7 +220,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             cell_name: cell.name.clone(),
             block: planned.block,
             started_at,
-            took_ms: started.elapsed().as_secs_f64() * 1e3,
+            took_ms: self.manifest.speed.told_ms(started.elapsed()),
             outcome,
             end,
         };

@@ -12,7 +12,7 @@ use crate::runner::ports::{Engine, Load, Probe, ReadyServer, RuntimeError};
 use crate::spec::experiment::{Experiment, OnMiss, Workload};
 
 /// An engine whose worker died answers errors for a while before it exits by itself: 8 s were
-/// measured with vLLM 0.32 on a quiet machine.
+/// measured with vLLM 0.32 on a quiet machine. In the time of the engine.
 pub const DYING_TAKES_AT_MOST: Duration = Duration::from_secs(30);
 
 /// How long a node may go on after its engine has exited, to find that out and hand over the
@@ -146,7 +146,7 @@ impl<L: Load> Nodes<'_, L> {
                     biased;
                     () = self.cancel.asked() => Ok(NodeEnd::Cancelled),
                     exited = engine.exited() => exited.map(|()| NodeEnd::EngineExited(Some(record))),
-                    () = tokio::time::sleep(DYING_TAKES_AT_MOST) => {
+                    () = tokio::time::sleep(self.server.scale().patience(DYING_TAKES_AT_MOST)) => {
                         Ok(NodeEnd::Unresponsive(record, because))
                     }
                 }

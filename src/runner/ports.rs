@@ -12,6 +12,7 @@ use crate::measure::prompt::PromptBook;
 use crate::measure::request::Request;
 use crate::outcome::{EndState, EngineFacts, RuntimeFacts};
 use crate::spec::experiment::Workload;
+use crate::time_scale::TimeScale;
 
 // ---------------------------------------------------------------- runtime
 
@@ -175,14 +176,17 @@ pub struct ReadyServer {
     facts: EngineFacts,
     /// When it was proved; the instants of all requests of the attempt count from here.
     origin: tokio::time::Instant,
+    /// How fast its time runs.
+    scale: TimeScale,
 }
 
 impl ReadyServer {
-    pub(in crate::runner) fn new(target: Target) -> Self {
+    pub(in crate::runner) fn new(target: Target, scale: TimeScale) -> Self {
         Self {
             target,
             facts: EngineFacts::default(),
             origin: tokio::time::Instant::now(),
+            scale,
         }
     }
 
@@ -198,6 +202,7 @@ impl ReadyServer {
             target,
             facts,
             origin: tokio::time::Instant::now(),
+            scale: TimeScale::ONE,
         }
     }
 
@@ -208,6 +213,11 @@ impl ReadyServer {
     /// The attempt's monotonic origin.
     pub fn origin(&self) -> tokio::time::Instant {
         self.origin
+    }
+
+    /// How fast its time runs: what is derived from its instants is told in that time.
+    pub fn scale(&self) -> TimeScale {
+        self.scale
     }
 
     /// Block size and the like; known once the engine was asked.

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use crate::runner::cancel::Cancel;
 use crate::runner::ports::{Engine, Load, Probe, ReadyServer, RuntimeError, Target};
+use crate::time_scale::TimeScale;
 
-/// Pause between two looks. Short against any start (0.3 s for a stand-in, minutes for a
+/// Pause between two looks, in the time of the engine. Short against any start (0.3 s for a stand-in, minutes for a
 /// model), long enough not to be a load.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
@@ -28,7 +29,8 @@ pub enum Readiness {
     Cancelled,
 }
 
-/// Looks again and again until one of the four has won.
+/// Looks again and again until one of the four has won. `timeout` is in the time of the engine,
+/// which runs at `scale`.
 ///
 /// # Errors
 /// When the runtime can no longer say whether the engine lives.
@@ -37,9 +39,10 @@ pub async fn ready<E: Engine, L: Load>(
     load: &L,
     target: Target,
     timeout: Duration,
+    scale: TimeScale,
     cancel: &Cancel,
 ) -> Result<Readiness, RuntimeError> {
-    let deadline = Instant::now() + timeout;
+    let deadline = Instant::now() + scale.patience(timeout);
     let mut last = ("nothing answered".to_owned(), false);
     // One future for the whole race: a runtime may need longer than a look to be sure of an end.
     let exited = engine.exited();
@@ -48,7 +51,7 @@ pub async fn ready<E: Engine, L: Load>(
         let look = async {
             let probe = load.probe(&target).await;
             if probe != Probe::Ready {
-                tokio::time::sleep(BETWEEN_LOOKS).await;
+                tokio::time::sleep(scale.pause(BETWEEN_LOOKS)).await;
             }
             probe
         };
@@ -61,7 +64,7 @@ pub async fn ready<E: Engine, L: Load>(
                 return Ok(Readiness::Deadline { because, healthy });
             }
             probe = look => match probe {
-                Probe::Ready => return Ok(Readiness::Ready(ReadyServer::new(target))),
+                Probe::Ready => return Ok(Readiness::Ready(ReadyServer::new(target, scale))),
                 Probe::NotYet { because } => last = (because, false),
                 Probe::HealthyOnly { because } => last = (because, true),
             },

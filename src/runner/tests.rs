@@ -7,6 +7,7 @@ use crate::manifest::RunEnding;
 use crate::outcome::Outcome;
 use crate::runner::bench::{Bench, Script, manifest};
 use crate::runner::dispatcher::RunError;
+use crate::time_scale::TimeScale;
 
 const KV_TOO_SMALL: Script = Script::Dies {
     log: "(EngineCore pid=7) ERROR 11-24 03:17:00 [core.py:1510] ValueError: No available memory for the cache \
@@ -100,6 +101,45 @@ async fn an_engine_that_never_becomes_ready_is_stopped_at_the_deadline() {
         .filter(|event| event.starts_with("failed"))
         .collect();
     assert_eq!(ends, ["failed NotReady", "failed Unresponsive"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn durations_of_an_attempt_are_told_in_the_time_of_its_engine() {
+    let mut told = Vec::new();
+    for speed in [1.0, 20.0] {
+        let mut bench = Bench::new(&["a"], &[Script::Serves]);
+        bench.manifest.speed = TimeScale::new(speed).unwrap();
+        let settled = bench.run().await.finished.settled.remove(0);
+        let Outcome::Measured(measured) = settled.outcome else {
+            panic!("{:?}", settled.outcome);
+        };
+        told.push((measured.ready_after_ms, settled.took_ms));
+    }
+    // The fakes take what they take, whatever they are told.
+    let [plain, fast] = told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(fast, (plain.0 * 20.0, plain.1 * 20.0));
+    assert!(plain.0 > 0.0 && plain.1 > 4000.0, "{plain:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fast_engine_is_awaited_for_less_and_never_less_than_a_busy_machine_needs() {
+    for (timeout, real, told) in [(600, 30, "10m"), (60, 10, "3m 20s"), (5, 5, "1m 40s")] {
+        let mut bench = Bench::new(&["a"], &[Script::NeverReady, Script::NeverReady]);
+        bench.manifest.speed = TimeScale::new(20.0).unwrap();
+        let engine = &mut bench.manifest.experiment.profile.engine;
+        engine.ready_timeout = Duration::from_secs(timeout);
+        let settled = bench.run().await.finished.settled.remove(0);
+        let Outcome::Failed(failure) = settled.outcome else {
+            panic!("{:?}", settled.outcome);
+        };
+        assert_eq!(settled.took_ms, 20.0 * 1e3 * f64::from(real));
+        assert_eq!(
+            failure.explanation,
+            format!("The engine was not ready after {told}.")
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

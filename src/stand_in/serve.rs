@@ -5,20 +5,20 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::spec::flag::FlagValue;
 use crate::stand_in::command::arguments::{Arguments, StdinEnd};
 use crate::stand_in::command::settings::{ConfigError, Settings};
 use crate::stand_in::engine::cache::BlockPool;
 use crate::stand_in::engine::clock::Engine;
 use crate::stand_in::engine::memory::{Exhausted, KvRoom, fit};
 use crate::stand_in::engine::scheduler::Scheduler;
+use crate::stand_in::engine::time::Time;
 use crate::stand_in::http::server::Server;
 use crate::stand_in::log::death;
 use crate::stand_in::log::start;
@@ -88,18 +88,13 @@ pub(in crate::stand_in) async fn live(
     log: &Log,
     told_to_stop: impl Future<Output = ()>,
 ) -> i32 {
-    let arguments = Arguments::parse(args);
-    let log = &match &arguments {
-        Ok(arguments) => log.playing(arguments.numbers.vllm_version, n_workers(arguments)),
-        Err(_) => log.clone(),
-    };
     log.line(
         Process::ApiServer,
         Level::Warning,
         "stand_in",
         "This is gridrun's stand-in engine: it loads no model, and its answers and speeds are made up.",
     );
-    let arguments = match arguments {
+    let arguments = match Arguments::parse(args) {
         Ok(arguments) => arguments,
         Err(error) => {
             log.python(error.usage());
@@ -107,6 +102,12 @@ pub(in crate::stand_in) async fn live(
             return Death::Usage.exit_code();
         }
     };
+    if !arguments.speed.is_one() {
+        let times = arguments.speed.factor();
+        let text =
+            format!("Its time runs {times} times as fast as a clock: durations are in its time.");
+        log.line(Process::ApiServer, Level::Warning, "stand_in", text);
+    }
     let stdin_ended = end_of_stdin(arguments.stdin);
     tokio::select! {
         death = start_and_serve(&arguments, key, log) => {
@@ -121,13 +122,6 @@ pub(in crate::stand_in) async fn live(
         }
         () = told_to_stop => stop(log),
         () = stdin_ended => stop(log),
-    }
-}
-
-fn n_workers(arguments: &Arguments) -> usize {
-    match arguments.get("tensor-parallel-size") {
-        Some(FlagValue::Int(size)) => usize::try_from(*size).unwrap_or(1),
-        _ => 1,
     }
 }
 
@@ -166,26 +160,27 @@ async fn try_serve(
     key: Option<String>,
     log: &Log,
 ) -> Result<Infallible, Death> {
+    let time = Time::begin(arguments.speed);
     start::banner(log, arguments);
     let settings = Settings::resolve(arguments, key).map_err(Death::Config)?;
     // vLLM takes its address first and listens when all is well: until then it refuses clients.
     let (socket, address) = bind(&settings).await.map_err(Death::Address)?;
     start::configuration(log, &settings);
-    let began = Instant::now();
+    let began = time.now();
     let pause = settings.numbers.start_up;
-    tokio::time::sleep(pause / 10).await;
+    time.sleep(pause / 10).await;
     start::engine(log, &settings);
     // Kept for as long as the engine lives.
-    let host_memory = load_weights(&settings, pause.mul_f64(0.6), log).await?;
+    let host_memory = load_weights(&settings, pause.mul_f64(0.6), time, log).await?;
     let room = fit(&settings).map_err(Death::Device)?;
     start::kv_room(log, &room);
-    tokio::time::sleep(pause.mul_f64(0.3)).await;
-    start::initialized(log, began.elapsed());
+    time.sleep(pause.mul_f64(0.3)).await;
+    start::initialized(log, time.since(began));
 
-    let engine = Engine::start(scheduler(&settings, &room));
+    let engine = Engine::start(scheduler(&settings, &room), time);
     let listener = socket.listen(BACKLOG).map_err(Death::Address)?;
     start::serving(log, address);
-    let beat = tokio::spawn(throughput::report(engine.clone(), log.clone()));
+    let beat = tokio::spawn(throughput::report(engine.clone(), log.clone(), time));
     let routes = Server::new(settings, &room, engine, log.clone()).routes();
     let ended = listen(listener, routes).await;
     beat.abort();
@@ -225,8 +220,13 @@ async fn bind(settings: &Settings) -> std::io::Result<(TcpSocket, SocketAddr)> {
 }
 
 /// Takes as long as loading would and really fills the host memory that was asked for.
-async fn load_weights(settings: &Settings, pause: Duration, log: &Log) -> Result<Vec<u8>, Death> {
-    let began = Instant::now();
+async fn load_weights(
+    settings: &Settings,
+    pause: Duration,
+    time: Time,
+    log: &Log,
+) -> Result<Vec<u8>, Death> {
+    let began = time.now();
     start::loading(log, settings);
     let bytes = settings.numbers.host_memory;
     let memory = if bytes == 0 {
@@ -234,8 +234,8 @@ async fn load_weights(settings: &Settings, pause: Duration, log: &Log) -> Result
     } else {
         fill(bytes).await.ok_or(Death::Host(bytes))?
     };
-    tokio::time::sleep(pause.saturating_sub(began.elapsed())).await;
-    start::loaded(log, settings, began.elapsed());
+    time.sleep_until(began + pause).await;
+    start::loaded(log, settings, time.since(began));
     Ok(memory)
 }
 

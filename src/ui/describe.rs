@@ -17,11 +17,15 @@ pub fn line(event: &RunEvent) -> Option<String> {
             n_planned,
             n_settled,
             stand_in,
+            speed,
         } => {
-            let stamp = if *stand_in {
-                "STAND-IN ENGINES, no number is about a real model: "
-            } else {
-                ""
+            let stamp = match (stand_in, speed.is_one()) {
+                (false, _) => String::new(),
+                (true, true) => "STAND-IN ENGINES, no number is about a real model: ".to_owned(),
+                (true, false) => format!(
+                    "STAND-IN ENGINES at speed {speed}, no number is about a real model, durations \
+                     are in their time: "
+                ),
             };
             let before = match n_settled {
                 0 => String::new(),

@@ -19,7 +19,9 @@ pub fn show(out: &mut impl Write, event: &RunEvent, tally: &Tally) {
     };
     if let Some(text) = text {
         let (done, all) = tally.progress();
-        let stamp = if tally.is_stand_in() { " stand-in" } else { "" };
+        let stamp = tally
+            .stamp()
+            .map_or_else(String::new, |stamp| format!(" {}", stamp.word()));
         let _ = writeln!(out, "{} [{done}/{all}{stamp}] {text}", time(event.at));
     }
 }

@@ -80,7 +80,7 @@ impl Progress {
         if let Some(line) = describe::line(event) {
             let stamp = match &event.kind {
                 EventKind::AttemptSettled { .. } => stamp(tally),
-                _ => "",
+                _ => String::new(),
             };
             let _ = self.lines.println(cut(&format!("{stamp}{line}"), width()));
         }
@@ -119,12 +119,10 @@ impl Default for Progress {
 }
 
 /// What stands before numbers that no real model gave.
-fn stamp(tally: &Tally) -> &'static str {
-    if tally.is_stand_in() {
-        "[stand-in] "
-    } else {
-        ""
-    }
+fn stamp(tally: &Tally) -> String {
+    tally
+        .stamp()
+        .map_or_else(String::new, |stamp| format!("[{}] ", stamp.word()))
 }
 
 /// Columns of the terminal at this moment.

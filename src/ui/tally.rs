@@ -6,14 +6,15 @@ use crate::event::{EventKind, RunEvent};
 use crate::manifest::{Manifest, RunEnding, RunRecord};
 use crate::outcome::{Outcome, Settled};
 use crate::plan::blocks::{PlannedAttempt, remaining};
-use crate::report;
+use crate::report::{self, Stamp};
 
 /// Follows a run.
 #[derive(Debug)]
 pub struct Tally {
     record: RunRecord,
     plan: Vec<PlannedAttempt>,
-    /// Settled by this process: only these tell how fast it goes.
+    /// Settled by this process: only these tell how fast it goes. By the clock of those who
+    /// wait.
     took: Vec<Duration>,
     best: Option<String>,
 }
@@ -35,16 +36,16 @@ impl Tally {
         }
     }
 
-    /// True when no real model answers: numbers are shown with a stamp.
-    pub fn is_stand_in(&self) -> bool {
-        self.record.manifest.is_stand_in()
+    /// What numbers are shown with when no real model answers.
+    pub fn stamp(&self) -> Option<Stamp> {
+        Stamp::of(&self.record.manifest)
     }
 
     pub fn take(&mut self, event: &RunEvent) {
         if let EventKind::AttemptSettled { settled } = &event.kind {
             if settled.outcome != Outcome::Cancelled {
-                self.took
-                    .push(Duration::from_secs_f64(settled.took_ms / 1e3));
+                let took = Duration::from_secs_f64(settled.took_ms / 1e3);
+                self.took.push(self.record.manifest.speed.real(took));
             }
             self.record.settled.push((**settled).clone());
             self.best = first(&self.record);
@@ -86,4 +87,34 @@ fn first(record: &RunRecord) -> Option<String> {
     report::build(record)
         .best()
         .map(|(cell, numbers)| format!("{cell}: {numbers}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixture::{self, Numbers};
+    use crate::plan::blocks::plan;
+    use crate::time_scale::TimeScale;
+
+    #[test]
+    fn what_is_left_is_told_by_the_clock_of_those_who_wait() {
+        let settled = fixture::measured("a", 1, Numbers::new(1305.0, 142.0));
+        let rest = |speed| {
+            let mut manifest = fixture::record(Vec::new()).manifest;
+            manifest.speed = TimeScale::new(speed).unwrap();
+            let planned = plan(&manifest.cells, 1, 1);
+            let mut tally = Tally::new(manifest, planned, Vec::new());
+            tally.take(&RunEvent {
+                at: fixture::at(0),
+                elapsed_ms: 0.0,
+                kind: EventKind::AttemptSettled {
+                    settled: Box::new(settled.clone()),
+                },
+            });
+            let (done, all) = tally.progress();
+            tally.rest().unwrap() / u32::try_from(all - done).unwrap()
+        };
+        assert_eq!(rest(1.0), Duration::from_secs(95));
+        assert_eq!(rest(20.0), Duration::from_millis(4750));
+    }
 }

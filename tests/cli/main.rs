@@ -2,9 +2,9 @@
 
 mod check;
 mod clean;
-mod diagnose;
 mod folder;
 mod plan;
+mod rehearse;
 mod report;
 mod resume;
 mod run;

@@ -13,6 +13,7 @@ use gridrun::outcome::RuntimeFacts;
 use gridrun::plan::check::check;
 use gridrun::store::layout::RunDir;
 use gridrun::store::parquet;
+use gridrun::time_scale::TimeScale;
 use gridrun::{report, spec};
 use polars::prelude::{ParquetReader, SerReader};
 use serde_json::Value;
@@ -169,6 +170,7 @@ fn record() -> RunRecord {
         cells: checked.cells,
         node_order: checked.node_order,
         engines: Engines::Docker,
+        speed: TimeScale::ONE,
         runtime: RuntimeFacts::default(),
         host: HostFacts::default(),
     };

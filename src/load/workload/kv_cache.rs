@@ -55,7 +55,8 @@ impl Session<'_> {
             block_size: self.server.facts().block_size,
             requests: &requests,
             ending,
-            took_ms: started.elapsed().as_secs_f64() * 1e3,
+            scale: self.server.scale(),
+            took_ms: self.server.scale().told_ms(started.elapsed()),
         };
         NodeRecord {
             report: summarise(&run),

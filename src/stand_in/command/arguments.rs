@@ -6,7 +6,8 @@
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::StandInProfile;
 use crate::spec::vllm_flags::{FlagKind, KnownFlag, lookup, negated, short_name, size};
-use crate::stand_in::command::numbers::{self, EXIT_WITH_STDIN, PREFIX, Refused};
+use crate::stand_in::command::numbers::{self, EXIT_WITH_STDIN, PREFIX, Refused, SPEED};
+use crate::time_scale::TimeScale;
 
 /// What the engine was started with.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +17,8 @@ pub struct Arguments {
     /// the last counts.
     pub given: Vec<(&'static KnownFlag, FlagValue)>,
     pub numbers: StandInProfile,
+    /// How fast its time runs.
+    pub speed: TimeScale,
     pub stdin: StdinEnd,
 }
 
@@ -58,6 +61,7 @@ impl Arguments {
             model: String::new(),
             given: Vec::new(),
             numbers: numbers::defaults(),
+            speed: TimeScale::ONE,
             stdin: StdinEnd::Ignored,
         };
         let mut unknown: Vec<&str> = Vec::new();
@@ -79,18 +83,18 @@ impl Arguments {
             after_unknown = false;
             if word == EXIT_WITH_STDIN {
                 read.stdin = StdinEnd::EndsTheEngine;
+            } else if name == SPEED {
+                let value = inline.or_else(|| rest.next()).unwrap_or_default();
+                read.speed = value.parse().map_err(|error| UsageError::Value {
+                    flag: format!("--{SPEED}"),
+                    complaint: format!("invalid value: '{value}' ({error})"),
+                })?;
             } else if let Some(number) = name.strip_prefix(PREFIX) {
                 let value = inline.or_else(|| rest.next()).unwrap_or_default();
                 match numbers::set(&mut read.numbers, number, value) {
                     Ok(()) => {}
                     Err(Refused::UnknownName) => unknown.push(word),
                     Err(Refused::BadValue(what)) => return Err(invalid(&name, what, value)),
-                    Err(Refused::NotAmong(words)) => {
-                        return Err(UsageError::Value {
-                            flag: format!("--{name}"),
-                            complaint: not_among(value, words),
-                        });
-                    }
                 }
             } else if let Some(known) = vllm_knows(&name) {
                 let mut values: Vec<&str> = inline.into_iter().collect();
@@ -191,7 +195,11 @@ fn value_of(flag: &KnownFlag, values: &[&str]) -> Result<FlagValue, UsageError> 
             if choices.contains(&value) {
                 return Ok(FlagValue::Text(value.to_owned()));
             }
-            Err(complain(not_among(value, choices)))
+            let listed: Vec<String> = choices.iter().map(|choice| format!("'{choice}'")).collect();
+            let listed = listed.join(", ");
+            Err(complain(format!(
+                "invalid choice: '{value}' (choose from {listed})"
+            )))
         }
         FlagKind::Text => Ok(FlagValue::Text(value.to_owned())),
         FlagKind::List => Ok(FlagValue::List(
@@ -215,12 +223,6 @@ fn spelling(flag: &KnownFlag) -> String {
         })
         .collect::<Vec<_>>()
         .join("/")
-}
-
-fn not_among(value: &str, choices: &[&str]) -> String {
-    let listed: Vec<String> = choices.iter().map(|choice| format!("'{choice}'")).collect();
-    let listed = listed.join(", ");
-    format!("invalid choice: '{value}' (choose from {listed})")
 }
 
 fn invalid(name: &str, what: &str, value: &str) -> UsageError {
@@ -281,11 +283,13 @@ mod tests {
     #[test]
     fn the_stand_ins_own_options_are_read() {
         let read =
-            parse("m --stand-in-weights 1GiB --stand-in-start-up=5ms --stand-in-exit-with-stdin")
+            parse("m --stand-in-weights 1GiB --stand-in-start-up=5ms --stand-in-exit-with-stdin --speed 2.5")
                 .unwrap();
         assert_eq!(read.numbers.weights, 1 << 30);
         assert_eq!(read.numbers.start_up.as_millis(), 5);
         assert_eq!(read.stdin, StdinEnd::EndsTheEngine);
+        assert_eq!(read.speed, TimeScale::new(2.5).unwrap());
+        assert_eq!(parse("m").unwrap().speed, TimeScale::ONE);
     }
 
     #[test]
@@ -326,13 +330,18 @@ mod tests {
                  'turboquant_4bit_nc', 'turboquant_k3v4_nc', 'turboquant_k8v4', 'ultraquant_4bit')",
             ),
             (
-                "m --stand-in-version 0.32",
-                "vllm serve: error: argument --stand-in-version: invalid choice: '0.32' (choose \
-                 from '0.6.4', '0.8.5', '0.9.2', '0.10.1', '0.11.0', '0.18.0', '0.32.0')",
-            ),
-            (
                 "m --stand-in-weights big",
                 "vllm serve: error: argument --stand-in-weights: invalid size value: 'big'",
+            ),
+            (
+                "m --speed 0.5",
+                "vllm serve: error: argument --speed: invalid value: '0.5' (a speed is a number from \
+                 1 to 1000)",
+            ),
+            (
+                "m --speed",
+                "vllm serve: error: argument --speed: invalid value: '' (a speed is a number from 1 \
+                 to 1000)",
             ),
         ] {
             assert_eq!(refusal(line), words);

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until};
 
 use crate::stand_in::engine::metrics::{Finish, Snapshot, Tally};
 use crate::stand_in::engine::scheduler::{Event, Scheduler, SequenceId};
+use crate::stand_in::engine::time::{Moment, Time};
 use crate::stand_in::model::tokens::{Answer, TokenId};
 
 /// A handle to the running engine; clones are handles to the same one.
@@ -18,6 +18,7 @@ pub struct Engine {
 }
 
 struct Shared {
+    time: Time,
     state: Mutex<State>,
     /// Rung when there may be something to do.
     bell: Notify,
@@ -36,9 +37,9 @@ struct Client {
     prompt_tokens: usize,
     cached_tokens: usize,
     said: usize,
-    came: Instant,
+    came: Moment,
     /// When the last token came out.
-    spoke: Instant,
+    spoke: Moment,
     end: Finish,
 }
 
@@ -54,7 +55,7 @@ pub struct Said {
 
 impl Engine {
     /// Sets the engine going; it stops with the tokio runtime.
-    pub fn start(scheduler: Scheduler) -> Self {
+    pub fn start(scheduler: Scheduler, time: Time) -> Self {
         let state = State {
             scheduler,
             clients: HashMap::new(),
@@ -62,6 +63,7 @@ impl Engine {
             next_id: 0,
         };
         let shared = Arc::new(Shared {
+            time,
             state: Mutex::new(state),
             bell: Notify::new(),
         });
@@ -72,7 +74,7 @@ impl Engine {
     /// Asks for an answer. Prompt and answer must not be empty.
     pub fn ask(&self, prompt: Vec<TokenId>, answer: Answer) -> Reply {
         let (sender, pieces) = mpsc::unbounded_channel();
-        let now = Instant::now();
+        let now = self.shared.time.now();
         let client = Client {
             sender,
             prompt_tokens: prompt.len(),
@@ -129,7 +131,8 @@ impl Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        self.engine.shared.lock().abort(self.id);
+        let now = self.engine.shared.time.now();
+        self.engine.shared.lock().abort(self.id, now);
     }
 }
 
@@ -140,19 +143,19 @@ impl Shared {
 }
 
 impl State {
-    fn abort(&mut self, id: SequenceId) {
+    fn abort(&mut self, id: SequenceId, now: Moment) {
         if let Some(client) = self.clients.remove(&id) {
             self.scheduler.abort(id);
             self.tally.finished(
                 Finish::Abort,
                 client.prompt_tokens,
                 client.said,
-                client.came.elapsed(),
+                now - client.came,
             );
         }
     }
 
-    fn deliver(&mut self, event: Event, now: Instant) {
+    fn deliver(&mut self, event: Event, now: Moment) {
         match event {
             Event::Admitted { id, cached_tokens } => {
                 if let Some(client) = self.clients.get_mut(&id) {
@@ -192,17 +195,18 @@ impl State {
 /// coarseness of the timer does not add up; an engine that was kept from running does not catch
 /// up.
 async fn drive(shared: Arc<Shared>) {
-    let mut due = Instant::now();
+    let time = shared.time;
+    let mut due = time.now();
     loop {
         let step = shared.lock().scheduler.step();
         let Some(step) = step else {
             shared.bell.notified().await;
-            due = Instant::now();
+            due = time.now();
             continue;
         };
         due += step.took;
-        sleep_until(due).await;
-        let now = Instant::now();
+        time.sleep_until(due).await;
+        let now = time.now();
         if now > due + step.took {
             due = now;
         }
@@ -217,11 +221,18 @@ async fn drive(shared: Arc<Shared>) {
 mod tests {
     use std::time::Duration;
 
+    use tokio::time::Instant;
+
     use super::*;
     use crate::stand_in::engine::cache::{BlockPool, PrefixCaching};
     use crate::stand_in::engine::scheduler::{ChunkedPrefill, Limits, Speed};
+    use crate::time_scale::TimeScale;
 
     fn engine() -> Engine {
+        engine_at(TimeScale::ONE)
+    }
+
+    fn engine_at(scale: TimeScale) -> Engine {
         let limits = Limits {
             max_num_seqs: 2,
             max_num_batched_tokens: 64,
@@ -231,11 +242,8 @@ mod tests {
             prefill_tokens_per_second: 100.0,
             decode_tokens_per_second: 10.0,
         };
-        Engine::start(Scheduler::new(
-            limits,
-            speed,
-            BlockPool::new(64, 4, PrefixCaching::On),
-        ))
+        let pool = BlockPool::new(64, 4, PrefixCaching::On);
+        Engine::start(Scheduler::new(limits, speed, pool), Time::begin(scale))
     }
 
     fn answer(n: usize, stops: bool) -> Answer {
@@ -260,6 +268,25 @@ mod tests {
         assert_eq!(finishes, [None, None, Some(Finish::Stop)]);
         let (prompt, said) = engine.snapshot().tally.tokens();
         assert_eq!((prompt, said), (50, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_a_speed_of_20_they_come_20_times_as_early_and_are_told_in_the_engines_time() {
+        let engine = engine_at(TimeScale::new(20.0).unwrap());
+        let start = Instant::now();
+        let mut reply = engine.ask((0..50).collect(), answer(3, true));
+        let mut instants = Vec::new();
+        while reply.next().await.is_some() {
+            instants.push(start.elapsed().as_millis());
+        }
+        assert_eq!(instants, [25, 30, 35]);
+        let mut slow = Tally::new();
+        slow.first_token(50, 0, Duration::from_millis(500));
+        slow.next_token(Duration::from_millis(100));
+        slow.next_token(Duration::from_millis(100));
+        slow.finished(Finish::Stop, 50, 3, Duration::from_millis(700));
+        let told = engine.snapshot().tally;
+        assert_eq!(format!("{told:?}"), format!("{slow:?}"));
     }
 
     #[tokio::test(start_paused = true)]

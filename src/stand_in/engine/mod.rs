@@ -5,3 +5,4 @@ pub mod clock;
 pub mod memory;
 pub mod metrics;
 pub mod scheduler;
+pub mod time;

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use crate::stand_in::engine::clock::Engine;
 use crate::stand_in::engine::metrics::Snapshot;
+use crate::stand_in::engine::time::Time;
 use crate::stand_in::log::writer::Log;
 
 const EVERY: Duration = Duration::from_secs(10);
 
 /// Logs for ever. An idle engine falls silent after one line with zeros.
-pub async fn report(engine: Engine, log: Log) {
+pub async fn report(engine: Engine, log: Log, time: Time) {
     let mut before = engine.snapshot();
     let mut was_idle = true;
     loop {
-        tokio::time::sleep(EVERY).await;
+        time.sleep(EVERY).await;
         let now = engine.snapshot();
         let is_idle = now.gauges.running == 0 && now.tally.tokens() == before.tally.tokens();
         if !(is_idle && was_idle) {
@@ -48,8 +49,48 @@ fn line(before: &Snapshot, now: &Snapshot, seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stand_in::engine::cache::{BlockPool, PrefixCaching};
     use crate::stand_in::engine::metrics::Tally;
-    use crate::stand_in::engine::scheduler::{Counts, Gauges};
+    use crate::stand_in::engine::scheduler::{
+        ChunkedPrefill, Counts, Gauges, Limits, Scheduler, Speed,
+    };
+    use crate::stand_in::log::writer::tests::Captured;
+    use crate::stand_in::model::tokens::Answer;
+    use crate::time_scale::TimeScale;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_faster_engine_logs_more_often_and_the_same() {
+        let mut lines = Vec::new();
+        for (scale, beats) in [(1.0, 10), (20.0, 200)] {
+            let limits = Limits {
+                max_num_seqs: 2,
+                max_num_batched_tokens: 64,
+                chunked: ChunkedPrefill::On,
+            };
+            let speed = Speed {
+                prefill_tokens_per_second: 100.0,
+                decode_tokens_per_second: 2.0,
+            };
+            let pool = BlockPool::new(64, 4, PrefixCaching::On);
+            let time = Time::begin(TimeScale::new(scale).unwrap());
+            let engine = Engine::start(Scheduler::new(limits, speed, pool), time);
+            let answer = Answer {
+                tokens: vec![7; 200],
+                stops: false,
+            };
+            let _reply = engine.ask((0..50).collect(), answer);
+            let captured = Captured::default();
+            let log = Log::to(captured.clone());
+            let reporting = tokio::spawn(report(engine.clone(), log, time));
+            tokio::time::sleep(Duration::from_millis(101_000 / beats)).await;
+            reporting.abort();
+            let text = captured.text();
+            let (_, line) = text.split_once("Avg ").unwrap();
+            lines.push(line.to_owned());
+        }
+        assert_eq!(lines[0], lines[1]);
+        assert_eq!(lines[0].lines().count(), 1, "{lines:?}");
+    }
 
     #[test]
     fn the_line_has_the_form_of_vllm() {

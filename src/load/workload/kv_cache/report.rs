@@ -9,6 +9,7 @@ use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
 use crate::measure::prompt::NodePrompts;
 use crate::measure::request::{CacheProof, Request, RequestRole};
 use crate::measure::summary::Summary;
+use crate::time_scale::TimeScale;
 
 /// A prompt that an engine counts longer or shorter than the prompt book by more than this
 /// share is not the same task.
@@ -32,6 +33,9 @@ pub struct Run<'a> {
     pub block_size: Option<u64>,
     pub requests: &'a [Request],
     pub ending: Ending,
+    /// How fast the engine's time ran.
+    pub scale: TimeScale,
+    /// In the engine's time.
     pub took_ms: f64,
 }
 
@@ -84,7 +88,7 @@ fn status(run: &Run, measured: &[&Request], n_failed: usize) -> NodeStatus {
         (RequestRole::First, "first"),
         (RequestRole::Repeat, "repeated"),
     ] {
-        if times(measured, |request| request.role == role).is_empty() {
+        if times(run, measured, |request| request.role == role).is_empty() {
             return failed(format!("no {name} request succeeded{reasons}"));
         }
     }
@@ -95,18 +99,19 @@ fn status(run: &Run, measured: &[&Request], n_failed: usize) -> NodeStatus {
 }
 
 fn speed_metrics(run: &Run, measured: &[&Request]) -> BTreeMap<String, MetricValue> {
-    let first = times(measured, |request| request.role == RequestRole::First);
-    let repeat = times(measured, |request| request.role == RequestRole::Repeat);
+    let times = |wanted: fn(&Request) -> bool| times(run, measured, wanted);
+    let first = times(|request| request.role == RequestRole::First);
+    let repeat = times(|request| request.role == RequestRole::Repeat);
     let speeds: Vec<f64> = measured
         .iter()
-        .filter_map(|r| r.tokens_per_second())
+        .filter_map(|r| r.tokens_per_second(run.scale))
         .collect();
     let mut metrics = BTreeMap::new();
     let distributions = [
         ("ttft_first_ms", first.as_slice()),
         ("ttft_repeat_ms", &repeat),
-        ("ttft_miss_ms", &times(measured, is_proved_miss)),
-        ("ttft_hit_ms", &times(measured, is_proved_hit)),
+        ("ttft_miss_ms", &times(is_proved_miss)),
+        ("ttft_hit_ms", &times(is_proved_hit)),
         ("tokens_per_second", &speeds),
     ];
     for (name, values) in distributions {
@@ -127,11 +132,11 @@ fn speed_metrics(run: &Run, measured: &[&Request]) -> BTreeMap<String, MetricVal
 }
 
 /// Times to first token of the successful requests that are asked for.
-fn times(measured: &[&Request], wanted: impl Fn(&Request) -> bool) -> Vec<f64> {
+fn times(run: &Run, measured: &[&Request], wanted: impl Fn(&Request) -> bool) -> Vec<f64> {
     measured
         .iter()
         .filter(|request| wanted(request))
-        .filter_map(|r| r.ttft_ms())
+        .filter_map(|r| r.ttft_ms(run.scale))
         .collect()
 }
 
@@ -369,6 +374,10 @@ mod tests {
     }
 
     fn report(requests: &[Request], ending: Ending) -> NodeReport {
+        report_at(TimeScale::ONE, requests, ending)
+    }
+
+    fn report_at(scale: TimeScale, requests: &[Request], ending: Ending) -> NodeReport {
         let prompt = Prompt {
             text: String::new(),
             tokens: 200,
@@ -384,6 +393,7 @@ mod tests {
             block_size: Some(16),
             requests,
             ending,
+            scale,
             took_ms: 1234.0,
         })
     }
@@ -454,6 +464,27 @@ mod tests {
             quarantined("repeats", "ttft_hit_ms"),
         ];
         assert_eq!(report.notes, notes);
+    }
+
+    #[test]
+    fn times_and_rates_are_told_in_the_time_of_the_engine() {
+        let requests = [
+            request(RequestRole::First, 0, 100, 300, miss()),
+            request(RequestRole::Repeat, 0, 500, 100, hit()),
+        ];
+        let twenty = TimeScale::new(20.0).unwrap();
+        let fast = report_at(twenty, &requests, Ending::Whole);
+        assert_eq!(distribution(&fast, "ttft_first_ms").p50, 20.0 * 300.0);
+        assert_eq!(distribution(&fast, "ttft_miss_ms").p50, 20.0 * 300.0);
+        assert_eq!(distribution(&fast, "ttft_hit_ms").p50, 20.0 * 100.0);
+        // 4 further tokens in 800 ms of its time.
+        assert_eq!(distribution(&fast, "tokens_per_second").p50, 5.0);
+        assert_eq!(requests[0].e2e_ms(twenty), Some(20.0 * 341.0));
+        // What has no time in it is the same at every speed.
+        let plain = report(&requests, Ending::Whole);
+        for metric in ["acceleration", "hit_rate", "success_rate"] {
+            assert_eq!(scalar(&fast, metric), scalar(&plain, metric), "{metric}");
+        }
     }
 
     #[test]

@@ -1,0 +1,108 @@
+//! `gridrun rehearse`.
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::folder::{Folder, eventually, wait};
+
+const AT_20: &[&str] = &[
+    "rehearse",
+    "--runtime",
+    "process",
+    "--speed",
+    "20",
+    "experiments/small.toml",
+];
+const SAYS_SO: &str = "Its time runs 20 times as fast as a clock";
+
+#[test]
+fn a_speed_is_in_the_manifest_the_engines_and_every_stamp() {
+    let folder = Folder::new();
+    let ran = folder.gridrun(AT_20).ends_with_code(0);
+    assert!(
+        ran.out.starts_with("STAND-IN RESULTS, speed 20x: "),
+        "{}",
+        ran.out
+    );
+    assert!(ran.err.contains("STAND-IN ENGINES at speed 20x"));
+    assert!(ran.err.contains("/5 stand-in, speed 20x] "), "{}", ran.err);
+    let run = folder.runs().remove(0);
+    let read = |name: &str| std::fs::read_to_string(run.join(name)).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&read("run.json")).unwrap();
+    assert_eq!(manifest["speed"], 20.0);
+    assert_eq!(folder.journal()[0]["speed"], 20.0);
+    assert!(read("report.md").starts_with("**STAND-IN RESULTS, speed 20x: "));
+
+    let files = ["report.md", "report.json", "frame.csv", "frame.parquet"];
+    let bytes = || files.map(|file| std::fs::read(run.join(file)).unwrap());
+    let first = bytes();
+    folder.gridrun(&["report"]).ends_with_code(0);
+    assert!(bytes() == first, "the report is another one");
+}
+
+#[test]
+fn a_resumed_rehearsal_keeps_its_speed() {
+    let folder = Folder::new();
+    let mut child = folder.spawn(AT_20);
+    assert!(eventually(|| !folder.engines().is_empty()));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(wait(&mut child).code(), Some(130));
+    folder.gridrun(&["resume"]).ends_with_code(0);
+    let journal = folder.journal();
+    let speeds = |event: &str| -> Vec<f64> {
+        journal
+            .iter()
+            .filter(|line| line["event"] == event)
+            .map(|line| line["speed"].as_f64().unwrap())
+            .collect()
+    };
+    assert_eq!(speeds("run-started"), [20.0, 20.0]);
+    let warnings = |line: &serde_json::Value| line["engine"]["warnings"].to_string();
+    let measured: Vec<String> = journal
+        .iter()
+        .filter(|line| line["outcome"] == "measured")
+        .map(warnings)
+        .collect();
+    assert_eq!(measured.len(), 4);
+    assert!(
+        measured.iter().all(|text| text.contains(SAYS_SO)),
+        "{measured:?}"
+    );
+}
+
+#[test]
+fn what_is_no_speed_is_refused_in_words_and_a_run_has_none() {
+    let folder = Folder::new();
+    for bad in ["0", "0.5", "1001", "-3", "fast", "NaN"] {
+        let option = format!("--speed={bad}");
+        let ran = folder
+            .gridrun(&["rehearse", &option, "experiments/small.toml"])
+            .ends_with_code(2);
+        assert!(
+            ran.err.contains(bad) && ran.err.contains("a speed is a number from 1 to 1000"),
+            "{}",
+            ran.err
+        );
+    }
+    folder
+        .gridrun(&["run", "--speed=2", "experiments/small.toml"])
+        .ends_with_code(2);
+    assert!(folder.runs().is_empty());
+}
+
+#[test]
+fn a_plan_is_not_misled_by_a_rehearsal_at_another_speed() {
+    let folder = Folder::new();
+    folder.gridrun(AT_20).ends_with_code(0);
+    let plan = |folder: &Folder| {
+        folder
+            .gridrun(&["plan", "experiments/small.toml"])
+            .ends_with_code(0)
+            .out
+    };
+    let nothing = "nothing of this experiment was measured yet";
+    assert!(plan(&folder).contains(nothing));
+    folder
+        .gridrun(&["rehearse", "--runtime=process", "experiments/small.toml"])
+        .ends_with_code(0);
+    assert!(plan(&folder).contains("measured in 4 attempts"));
+}
