@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::diagnose::Phase;
 use crate::time_scale::TimeScale;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done (for a run: something was measured)
+  0    done (for a run: something was measured; for diagnose: whatever it found)
   1    a fault of gridrun or the machine that has no code of its own
   2    a file or an argument is wrong; nothing was started
   3    the run ended and nothing could be measured
@@ -67,6 +68,8 @@ pub(super) enum Verb {
     Resume(ResumeArgs),
     /// Make the report of a run again from its stored data.
     Report(ReportArgs),
+    /// Name what happened to an engine from its log: class, cause, what to change.
+    Diagnose(DiagnoseArgs),
     /// Remove containers and processes that dead runs left on this host.
     Clean(CleanArgs),
     /// gridrun's own fake engine.
@@ -194,6 +197,63 @@ pub(super) struct ReportArgs {
     /// What is printed beside the files that are made again.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DiagnoseArgs {
+    /// The engine's log, of any vLLM and with any decoration; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    pub log: PathBuf,
+    /// How the process ended; a death by signal N is 128 + N, or -N.
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "What else is known"
+    )]
+    pub exit_code: Option<i64>,
+    /// Docker's `State.OOMKilled`; without a value true, left away unknown.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "What else is known"
+    )]
+    pub oom_killed: Option<bool>,
+    /// How far the engine had come; the log decides where it is left away.
+    #[arg(long, value_name = "PHASE", help_heading = "What else is known")]
+    pub phase: Option<PhaseChoice>,
+    /// A flag that the experiment varies: an argument error about it is the cell's own making.
+    /// May be given several times.
+    #[arg(
+        long,
+        value_name = "FLAG",
+        help_heading = "What else is known",
+        allow_hyphen_values = true
+    )]
+    pub vary: Vec<String>,
+    /// How the diagnosis is printed.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PhaseChoice {
+    /// It had not been ready.
+    Starting,
+    /// It had been ready.
+    Serving,
+}
+
+impl From<PhaseChoice> for Phase {
+    fn from(choice: PhaseChoice) -> Self {
+        match choice {
+            PhaseChoice::Starting => Self::Starting,
+            PhaseChoice::Serving => Self::Serving,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod clean;
+mod diagnose;
 mod display;
 mod engine_choice;
 mod execute;
@@ -35,6 +36,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         args::Verb::Rehearse(args) => rehearse::rehearse(&args),
         args::Verb::Resume(args) => resume::resume(&args),
         args::Verb::Report(args) => report::report(&args),
+        args::Verb::Diagnose(args) => diagnose::diagnose(&args),
         args::Verb::Clean(args) => clean::clean(&args),
         args::Verb::StandIn(args) => stand_in::stand_in(args),
     }

@@ -52,7 +52,7 @@ pub fn explanation(subject: &Subject, varied: &[&str]) -> String {
         FailureClass::GpuMemoryTaken => "Something else held memory of the GPU when the engine \
              started, so that the share that it was to use was not free."
             .to_owned(),
-        FailureClass::HostOom if is_shared_memory(cause) || evidence.exit_code == Some(135) => {
+        FailureClass::HostOom if is_shared_memory(cause, evidence) => {
             "The shared memory of the container (/dev/shm) is too small for what vLLM's processes \
              exchange."
                 .to_owned()
@@ -246,19 +246,26 @@ fn memory_taken(cause: &str) -> String {
     }
 }
 
-fn is_shared_memory(cause: &str) -> bool {
-    [
-        "/dev/shm",
-        "psm_",
-        "shared memory (shm)",
-        "Bus error",
-        "SIGBUS",
-        "</torch_",
-        "shared memory segment",
-        "No space left on device",
-    ]
-    .iter()
-    .any(|words| cause.contains(words))
+/// Is it /dev/shm that ran out of room? A process that touches memory which it cannot give dies
+/// of SIGBUS, without a word.
+pub fn is_shared_memory(cause: &str, evidence: &Evidence) -> bool {
+    let silent_bus_error = cause.is_empty() && evidence.exit_code == Some(135);
+    silent_bus_error
+        || [
+            "/dev/shm",
+            "psm_",
+            "shared memory (shm)",
+            "Bus error",
+            "SIGBUS",
+            "</torch_",
+            "shared memory segment",
+            "No space left on device",
+            // A child process that SIGBUS ended.
+            "exit code: -7",
+            "': -7",
+        ]
+        .iter()
+        .any(|words| cause.contains(words))
 }
 
 fn host_oom(subject: &Subject) -> String {
@@ -275,7 +282,7 @@ fn host_oom(subject: &Subject) -> String {
             next_power_of_two_mib(needed)
         );
     }
-    if is_shared_memory(cause) || subject.evidence.exit_code == Some(135) {
+    if is_shared_memory(cause, subject.evidence) {
         return "Set a larger `shm` in `[engine]` of the profile (for example `shm = \"8GiB\"`), or \
                 `ipc = \"host\"`."
             .to_owned();

@@ -19,6 +19,8 @@ pub struct Finding {
     pub class: FailureClass,
     pub phase: Phase,
     pub cause: Option<String>,
+    /// The line that holds the cause; `None` where no line of the log does.
+    pub at: Option<usize>,
     /// Flags that the message is about without naming them.
     about: Vec<&'static str>,
     /// The text in which named flags are looked for; the cause itself when empty.
@@ -26,15 +28,24 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// One that no message of the tables tells of.
-    pub fn bare(class: FailureClass, phase: Phase, cause: Option<&Line>) -> Self {
-        let cause = cause.map(|line| line.text.trim().to_owned());
+    /// One of which no line tells.
+    pub fn bare(class: FailureClass, phase: Phase) -> Self {
         Self {
             class,
             phase,
-            cause,
+            cause: None,
+            at: None,
             about: Vec::new(),
             context: String::new(),
+        }
+    }
+
+    /// One of which a line tells that no table knows.
+    pub fn of_line(class: FailureClass, phase: Phase, lines: &[Line], at: usize) -> Self {
+        Self {
+            cause: Some(lines[at].text.trim().to_owned()),
+            at: Some(at),
+            ..Self::bare(class, phase)
         }
     }
 
@@ -42,16 +53,17 @@ impl Finding {
     pub fn said_by_the_runtime(phase: Phase, words: &str) -> Self {
         Self {
             cause: Some(words.to_owned()),
-            ..Self::bare(FailureClass::Runtime, phase, None)
+            ..Self::bare(FailureClass::Runtime, phase)
         }
     }
 
     pub fn of_message(found: &Message, lines: &[Line]) -> Self {
-        let (cause, context) = cause_text(lines, found.at);
+        let (cause, context, at) = cause_text(lines, found.at);
         Self {
             class: found.class,
             phase: found.phase,
             cause: Some(cause),
+            at: Some(at),
             about: about(lines, found),
             context,
         }
@@ -79,6 +91,14 @@ impl Finding {
                     Blame::Cell
                 } else {
                     Blame::Profile
+                }
+            }
+            // Its size is the profile's, and whatever else exhausts host memory is the cell's.
+            FailureClass::HostOom => {
+                if advice::is_shared_memory(text, evidence) {
+                    Blame::Profile
+                } else {
+                    Blame::Cell
                 }
             }
             _ if varied.is_empty() => Blame::Profile,
@@ -122,13 +142,13 @@ fn nearly_all_free(text: &str) -> bool {
     }
 }
 
-/// The words of the cause, and the text in which flags are named.
+/// The words of the cause, the text in which flags are named, and the line of the words.
 ///
 /// pydantic writes a heading, then each field on a line of its own, then what is wrong with it.
-fn cause_text(lines: &[Line], at: usize) -> (String, String) {
+fn cause_text(lines: &[Line], at: usize) -> (String, String, usize) {
     let text = lines[at].text.trim();
     if !is_validation_heading(text) {
-        return (quoted_by_the_core(text).to_owned(), String::new());
+        return (quoted_by_the_core(text).to_owned(), String::new(), at);
     }
     let body: Vec<&str> = lines[at + 1..]
         .iter()
@@ -155,7 +175,7 @@ fn cause_text(lines: &[Line], at: usize) -> (String, String) {
         .map(|text| without_input(text))
         .collect::<Vec<_>>()
         .join("\n");
-    (cause, context)
+    (cause, context, wrong.map_or(at, |index| at + 1 + index))
 }
 
 fn is_validation_heading(text: &str) -> bool {
@@ -197,4 +217,50 @@ fn about(lines: &[Line], found: &Message) -> Vec<&'static str> {
         })
         .flat_map(|rule| rule.about.iter().copied());
     found.rule.about.iter().copied().chain(inside).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::class::Consequence;
+    use crate::diagnose::diagnose;
+
+    fn of(log: &str, exit_code: Option<i64>) -> Failure {
+        diagnose(&Evidence {
+            log,
+            exit_code,
+            oom_killed: None,
+            runtime_error: None,
+            phase: None,
+            varied_flags: &["max-num-seqs"],
+        })
+    }
+
+    #[test]
+    fn a_full_shared_memory_is_the_profiles_fault_and_other_host_memory_the_cells() {
+        let shared = [
+            (
+                "OSError: [Errno 28] No space left on device: '/psm_1f2e'",
+                Some(1),
+            ),
+            ("Fatal Python error: Bus error", None),
+            (
+                "RuntimeError: Engine core initialization failed. Failed core proc(s): {'EngineCore_0': -7}",
+                Some(1),
+            ),
+            ("", Some(135)),
+        ];
+        for (log, exit_code) in shared {
+            let failure = of(log, exit_code);
+            assert_eq!(failure.class, FailureClass::HostOom, "{log}");
+            assert_eq!(failure.consequence, Consequence::Machine, "{log}");
+            let suggestion = failure.suggestion.unwrap();
+            assert!(suggestion.contains("shm = "), "{log}: {suggestion}");
+        }
+        for (log, exit_code) in [("MemoryError", Some(1)), ("", Some(137))] {
+            let failure = of(log, exit_code);
+            assert_eq!(failure.class, FailureClass::HostOom, "{log}");
+            assert_eq!(failure.consequence, Consequence::Infeasible, "{log}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! function; and what each class means for the attempt, by one table.
 
 mod advice;
+pub mod citation;
 pub mod class;
 pub mod evidence;
 mod exception;
@@ -15,10 +16,11 @@ mod rules;
 mod story;
 mod verdict;
 
-pub use class::{Blame, Consequence, FailureClass, Phase};
+pub use citation::{Cited, Says};
+pub use class::{Blame, Consequence, FailureClass, Phase, Prune, Retry, Row, Side};
 pub use evidence::Evidence;
 pub use failure::Failure;
-pub use verdict::diagnose;
+pub use verdict::{Diagnosis, diagnose, examine};
 
 #[cfg(test)]
 mod tests;

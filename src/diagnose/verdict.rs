@@ -1,6 +1,7 @@
 //! The one function from evidence to a named failure: which message of the log is the cause,
 //! and what stands for a cause where no message does.
 
+use crate::diagnose::citation::{Cited, Says, cite};
 use crate::diagnose::class::{FailureClass, Phase};
 use crate::diagnose::evidence::Evidence;
 use crate::diagnose::exception::{self, Exception, Origin};
@@ -19,31 +20,59 @@ const RETRY_NOTICE_WITHIN: usize = 3;
 /// Exit codes of a process that a crash signal ended: SIGILL, SIGABRT, SIGFPE, SIGSEGV.
 const CRASH_EXITS: [i64; 4] = [132, 134, 136, 139];
 
+/// What happened to an engine, and the lines of its log that say so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnosis {
+    pub failure: Failure,
+    /// In the order of the log; empty where the log says nothing.
+    pub cited: Vec<Cited>,
+}
+
 /// Names what happened to an engine. Pure; takes any text as a log.
 ///
 /// A [`FailureClass::Healthy`] or [`FailureClass::Stopped`] comes back in the same form: the
 /// caller decides what it means that nothing failed.
 pub fn diagnose(evidence: &Evidence) -> Failure {
+    examine(evidence).failure
+}
+
+/// As [`diagnose`], with the lines that decided.
+pub fn examine(evidence: &Evidence) -> Diagnosis {
+    let evidence = &Evidence {
+        exit_code: evidence.exit_code.map(as_a_shell_tells_it),
+        ..*evidence
+    };
     let words = evidence
         .runtime_error
         .map(str::trim)
         .filter(|words| !words.is_empty());
-    let finding =
-        words
-            .and_then(known_to_the_runtime)
-            .unwrap_or_else(|| match (of_log(evidence), words) {
-                // The log is silent, and the runtime says something that no table knows.
-                (
-                    Finding {
-                        class: FailureClass::Unknown,
-                        phase,
-                        ..
-                    },
-                    Some(words),
-                ) => Finding::said_by_the_runtime(phase, words),
-                (finding, _) => finding,
-            });
-    finding.into_failure(evidence)
+    if let Some(finding) = words.and_then(known_to_the_runtime) {
+        return Diagnosis {
+            failure: finding.into_failure(evidence),
+            cited: Vec::new(),
+        };
+    }
+    let (finding, cited) = of_log(evidence);
+    let finding = match words {
+        // The log is silent, and the runtime says something that no table knows.
+        Some(words) if finding.class == FailureClass::Unknown => {
+            Finding::said_by_the_runtime(finding.phase, words)
+        }
+        _ => finding,
+    };
+    Diagnosis {
+        failure: finding.into_failure(evidence),
+        cited,
+    }
+}
+
+/// Python and `docker events` tell a death by signal N as -N, shells and Docker's state as
+/// 128 + N.
+fn as_a_shell_tells_it(code: i64) -> i64 {
+    match code {
+        -64..=-1 => 128 - code,
+        _ => code,
+    }
 }
 
 fn known_to_the_runtime(words: &str) -> Option<Finding> {
@@ -52,15 +81,34 @@ fn known_to_the_runtime(words: &str) -> Option<Finding> {
     Some(Finding::of_message(&found, &lines))
 }
 
-fn of_log(evidence: &Evidence) -> Finding {
+fn of_log(evidence: &Evidence) -> (Finding, Vec<Cited>) {
     let lines = line::read(evidence.log);
     let last = Story::last_start(&lines);
-    let finding = of_story(&Story::of(last), evidence);
+    let story = Story::of(last);
+    let finding = of_story(&story, evidence);
     if finding.class == FailureClass::Unknown && last.len() < lines.len() {
         // The last start broke off without a word; the ones before may have died the same way.
-        return of_story(&Story::of(&lines), evidence);
+        let story = Story::of(&lines);
+        let finding = of_story(&story, evidence);
+        let cited = citations(&story, 0, &finding);
+        return (finding, cited);
     }
-    finding
+    let cited = citations(&story, lines.len() - last.len(), &finding);
+    (finding, cited)
+}
+
+/// The lines that speak for a finding; `from` is where the story begins in the log.
+fn citations(story: &Story, from: usize, finding: &Finding) -> Vec<Cited> {
+    let lived = matches!(finding.class, FailureClass::Healthy | FailureClass::Stopped);
+    let stopped = finding.class == FailureClass::Stopped;
+    let serving = finding.phase == Phase::Serving;
+    let marks = [
+        (finding.at, Says::Cause),
+        (story.announced.filter(|_| !lived), Says::Death),
+        (story.stopping.filter(|_| stopped), Says::Stop),
+        (story.started.filter(|_| serving), Says::Started),
+    ];
+    cite(story.lines, from, &marks)
 }
 
 fn of_story(story: &Story, evidence: &Evidence) -> Finding {
@@ -76,7 +124,7 @@ fn of_story(story: &Story, evidence: &Evidence) -> Finding {
         strong.iter().all(|message| message.at > stop) && story.announced.is_none_or(|at| at > stop)
     });
     if stopped_first && !oom_killed && is_stop_exit(story, evidence) {
-        return Finding::bare(FailureClass::Stopped, phase, None);
+        return Finding::bare(FailureClass::Stopped, phase);
     }
 
     if let Some(found) = best(&strong)
@@ -90,13 +138,14 @@ fn of_story(story: &Story, evidence: &Evidence) -> Finding {
     let raised = fatal_exception(story, evidence, phase, died);
 
     if oom_killed {
-        let cause = child.map(|death| &story.lines[death.at]);
-        return Finding::bare(FailureClass::HostOom, phase, cause);
+        return match child {
+            Some(death) => Finding::of_line(FailureClass::HostOom, phase, story.lines, death.at),
+            None => Finding::bare(FailureClass::HostOom, phase),
+        };
     }
     if let Some(death) = child
         && raised.is_none_or(|raised| raised.at >= death.at)
     {
-        let line = &story.lines[death.at];
         // SIGBUS comes from a full /dev/shm. SIGKILL is the kernel's unless Docker's state,
         // which would know, says that it was not.
         let out_of_memory =
@@ -106,13 +155,13 @@ fn of_story(story: &Story, evidence: &Evidence) -> Finding {
         } else {
             FailureClass::EngineDied
         };
-        return Finding::bare(class, phase, Some(line));
+        return Finding::of_line(class, phase, story.lines, death.at);
     }
     if let Some(found) = best(&strong) {
         return Finding::of_message(&found, story.lines);
     }
     if evidence.exit_code == Some(135) {
-        return Finding::bare(FailureClass::HostOom, phase, None);
+        return Finding::bare(FailureClass::HostOom, phase);
     }
     let silent_kill =
         evidence.exit_code == Some(137) || (evidence.exit_code.is_none() && story.says_killed());
@@ -121,7 +170,7 @@ fn of_story(story: &Story, evidence: &Evidence) -> Finding {
             Some(false) => FailureClass::EngineDied,
             _ => FailureClass::HostOom,
         };
-        return Finding::bare(class, phase, None);
+        return Finding::bare(class, phase);
     }
     if let Some(raised) = raised {
         let class = match raised.origin {
@@ -129,7 +178,7 @@ fn of_story(story: &Story, evidence: &Evidence) -> Finding {
             Origin::Hub if phase == Phase::Starting => FailureClass::ModelNotFound,
             _ => FailureClass::EngineDied,
         };
-        return Finding::bare(class, phase, Some(&story.lines[raised.at]));
+        return Finding::of_line(class, phase, story.lines, raised.at);
     }
     without_a_word(story, evidence, phase, died)
 }
@@ -166,8 +215,10 @@ fn without_a_word(story: &Story, evidence: &Evidence, phase: Phase, died: bool) 
         return Finding::of_message(&found, story.lines);
     }
     if died {
-        let cause = story.announced.map(|at| &story.lines[at]);
-        return Finding::bare(FailureClass::EngineDied, phase, cause);
+        return match story.announced {
+            Some(at) => Finding::of_line(FailureClass::EngineDied, phase, story.lines, at),
+            None => Finding::bare(FailureClass::EngineDied, phase),
+        };
     }
     let class = match evidence.exit_code {
         Some(code) if CRASH_EXITS.contains(&code) => FailureClass::EngineDied,
@@ -179,7 +230,7 @@ fn without_a_word(story: &Story, evidence: &Evidence, phase: Phase, died: bool) 
         None if story.says_usage() => FailureClass::BadArgument,
         Some(_) | None => FailureClass::Unknown,
     };
-    Finding::bare(class, phase, None)
+    Finding::bare(class, phase)
 }
 
 /// Did the engine go on after the last line that announces a death?

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::diagnose::{Consequence, FailureClass};
+use crate::diagnose::Retry;
 use crate::id::CellId;
 use crate::matrix::cell::Cell;
 use crate::outcome::{Outcome, Settled};
@@ -69,15 +69,10 @@ pub fn remaining<'a>(
             Outcome::Infeasible(_) => {
                 dead.insert(place.0);
             }
-            Outcome::Failed(failure) => match failure.consequence {
-                Consequence::Machine | Consequence::Retry => {
-                    let counts = match failure.class {
-                        FailureClass::RuntimeLost => &mut losses,
-                        _ => &mut failures,
-                    };
-                    *counts.entry(place).or_default() += 1;
-                }
-                Consequence::Infeasible => {
+            Outcome::Failed(failure) => match failure.consequence.retry(failure.class) {
+                Retry::Once => *failures.entry(place).or_default() += 1,
+                Retry::NotCounted => *losses.entry(place).or_default() += 1,
+                Retry::Never => {
                     dead.insert(place.0);
                 }
             },
@@ -111,7 +106,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::diagnose::{Failure, FailureClass, Phase};
+    use crate::diagnose::{Consequence, Failure, FailureClass, Phase};
     use crate::id::{AttemptId, AttemptNo};
     use crate::outcome::{EngineFacts, Measured};
 

@@ -1,9 +1,10 @@
-//! An engine's log on disk: written from the first byte with secrets replaced, and read back.
+//! An engine's log on disk: written from the first byte with secrets replaced.
 //!
-//! Knows nothing of where the bytes come from; both runtimes share it.
+//! Knows nothing of where the bytes come from; both runtimes share it. Reading it back is
+//! `log_text`'s.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,11 +12,8 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use tokio::task::JoinHandle;
 
+use crate::runtime::log_text;
 use crate::runtime::redact::Redactor;
-
-/// Logs up to this size are read whole; of larger ones only the beginning and the end, half
-/// of it each.
-const WHOLE_UP_TO: u64 = 2 * 1024 * 1024;
 
 /// Which of the engine's two streams some bytes belong to. A secret can be cut over two chunks
 /// of one stream while the other one speaks in between, so each has a redactor of its own.
@@ -128,38 +126,15 @@ pub fn append_remark(path: &Path, remark: &str) {
     }
 }
 
-/// The log so far: whole up to 2 MiB, else its first and its last MiB with a mark between
-/// them. Bytes that are not UTF-8 are replaced.
-pub fn read_log(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    if length <= WHOLE_UP_TO {
-        let mut bytes = Vec::new();
-        file.take(WHOLE_UP_TO).read_to_end(&mut bytes)?;
-        return Ok(String::from_utf8_lossy(&bytes).into_owned());
-    }
-    let half = WHOLE_UP_TO / 2;
-    let mut front = Vec::new();
-    (&mut file).take(half).read_to_end(&mut front)?;
-    file.seek(SeekFrom::Start(length - half))?;
-    let mut back = Vec::new();
-    file.take(half).read_to_end(&mut back)?;
-    Ok(format!(
-        "{}\n[gridrun: {} bytes left out]\n{}",
-        String::from_utf8_lossy(&front),
-        length - 2 * half,
-        String::from_utf8_lossy(&back)
-    ))
-}
-
 /// The log so far for people and for diagnosis; a log that cannot be read says so itself.
 pub fn read_log_or_say_why(path: &Path) -> String {
-    read_log(path).unwrap_or_else(|error| {
-        format!(
+    match log_text::read(path) {
+        Ok(log) => log.text,
+        Err(error) => format!(
             "[gridrun: the log {} could not be read: {error}]",
             path.display()
-        )
-    })
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -185,7 +160,10 @@ mod tests {
             .drain(Duration::from_secs(5))
             .await
             .unwrap();
-        assert_eq!(read_log(&path).unwrap(), "key warning\n[hidden]\n");
+        assert_eq!(
+            log_text::read(&path).unwrap().text,
+            "key warning\n[hidden]\n"
+        );
     }
 
     #[test]
@@ -196,7 +174,10 @@ mod tests {
             let mut writer = LogWriter::create::<&str>(&path, &[]).unwrap();
             writer.write(Channel::Err, b"\xffline\n").unwrap();
         }
-        assert_eq!(read_log(&path).unwrap(), "\u{fffd}line\n\u{fffd}line\n");
+        assert_eq!(
+            log_text::read(&path).unwrap().text,
+            "\u{fffd}line\n\u{fffd}line\n"
+        );
     }
 
     #[tokio::test]
@@ -214,17 +195,5 @@ mod tests {
         drop(sender);
         let error = pump.drain(Duration::from_secs(5)).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-    }
-
-    #[test]
-    fn a_huge_log_keeps_its_two_ends() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("engine.log");
-        let filler = vec![b'x'; WHOLE_UP_TO as usize];
-        std::fs::write(&path, [b"first".as_slice(), &filler, b"last"].concat()).unwrap();
-        let text = read_log(&path).unwrap();
-        assert!(text.starts_with("first"));
-        assert!(text.ends_with("last"));
-        assert!(text.contains("[gridrun: 9 bytes left out]"));
     }
 }

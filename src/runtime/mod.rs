@@ -3,6 +3,7 @@
 pub mod docker;
 pub mod engine_spec;
 pub mod log;
+pub mod log_text;
 pub mod process;
 pub mod redact;
 pub mod sweep;

@@ -5,6 +5,7 @@
 //! Flags of vLLM are not here: `vllm_flags` knows them. How values are read is `read`'s.
 
 use crate::measure::metric::WorkloadKind;
+use crate::spec::vllm_version::VllmVersion;
 
 pub mod scenario;
 
@@ -467,6 +468,12 @@ pub const PRODUCTION: &[Key] = &[
 ];
 
 pub const STAND_IN: &[Key] = &[
+    default(
+        "vllm-version",
+        Shape::Choice(VllmVersion::NAMES),
+        "\"0.32.0\"",
+        "The version of vLLM whose logs, metrics and last words it plays.",
+    ),
     required("gpu-memory", SIZE, "Memory of one GPU."),
     required("weights", SIZE, "Weights on one GPU."),
     required(

@@ -11,5 +11,6 @@ mod read;
 pub mod scenario;
 pub mod secret;
 pub mod vllm_flags;
+pub mod vllm_version;
 
 pub use read::{Loaded, LoadedScenario, load, load_scenario};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::diagnostic::Span;
 use crate::spec::flag::{FlagName, FlagValue};
+use crate::spec::vllm_version::VllmVersion;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -116,6 +117,9 @@ pub enum EnvSource {
 /// All are per GPU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StandInProfile {
+    /// Whose logs, metrics and last words it plays. Default 0.32.0.
+    #[serde(default)]
+    pub vllm_version: VllmVersion,
     /// Memory of one GPU, in bytes.
     pub gpu_memory: u64,
     /// Weights on one GPU, in bytes.

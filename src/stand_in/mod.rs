@@ -9,7 +9,7 @@ mod model;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod version;
 
 pub use command::numbers::{EXIT_WITH_STDIN, options};
-pub use http::response::VLLM_VERSION;
 pub use serve::serve;

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use crate::spec::flag::FlagValue;
 use crate::stand_in::command::arguments::{Arguments, StdinEnd};
 use crate::stand_in::command::settings::{ConfigError, Settings};
 use crate::stand_in::engine::cache::BlockPool;
@@ -88,13 +89,18 @@ pub(in crate::stand_in) async fn live(
     log: &Log,
     told_to_stop: impl Future<Output = ()>,
 ) -> i32 {
+    let arguments = Arguments::parse(args);
+    let log = &match &arguments {
+        Ok(arguments) => log.playing(arguments.numbers.vllm_version, n_workers(arguments)),
+        Err(_) => log.clone(),
+    };
     log.line(
         Process::ApiServer,
         Level::Warning,
         "stand_in",
         "This is gridrun's stand-in engine: it loads no model, and its answers and speeds are made up.",
     );
-    let arguments = match Arguments::parse(args) {
+    let arguments = match arguments {
         Ok(arguments) => arguments,
         Err(error) => {
             log.python(error.usage());
@@ -122,6 +128,13 @@ pub(in crate::stand_in) async fn live(
         }
         () = told_to_stop => stop(log),
         () = stdin_ended => stop(log),
+    }
+}
+
+fn n_workers(arguments: &Arguments) -> usize {
+    match arguments.get("tensor-parallel-size") {
+        Some(FlagValue::Int(size)) => usize::try_from(*size).unwrap_or(1),
+        _ => 1,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod clean;
+mod diagnose;
 mod folder;
 mod plan;
 mod rehearse;

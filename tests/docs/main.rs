@@ -10,6 +10,7 @@
 //! - then `warns` or `fails` where it is to have findings; without either it must have none.
 
 mod architecture;
+mod diagnosis;
 mod results;
 mod tables;
 
@@ -30,27 +31,7 @@ const RENEW: &str = "UPDATE_DOCS";
 #[test]
 fn the_generated_parts_of_the_page_are_those_of_the_tables() {
     let page = read(PAGE);
-    let renewed = renew(&page);
-    if std::env::var_os(RENEW).is_some() {
-        fs::write(root().join(PAGE), &renewed).expect("the page can be written");
-        return;
-    }
-    let differs = page
-        .lines()
-        .zip(renewed.lines())
-        .position(|(old, new)| old != new);
-    if let Some(at) = differs {
-        panic!(
-            "{PAGE}, line {}: is\n  {}\nshould be\n  {}\nrun `{RENEW}=1 cargo test --test docs` and commit the page",
-            at + 1,
-            page.lines().nth(at).unwrap_or_default(),
-            renewed.lines().nth(at).unwrap_or_default(),
-        );
-    }
-    assert_eq!(
-        page, renewed,
-        "run `{RENEW}=1 cargo test --test docs` and commit the page"
-    );
+    is_as_made(PAGE, &page, &renew(&page));
 }
 
 #[test]
@@ -305,10 +286,33 @@ fn opening(mark: &str) -> String {
     format!("<!-- {mark} -->")
 }
 
-/// The page with everything between two marks made again. `cells` and `findings` speak of the
-/// TOML block before them.
-fn renew(page: &str) -> String {
-    let blocks = blocks(page);
+/// Writes what was made when that was asked for, else compares it with what is there.
+fn is_as_made(path: &str, page: &str, renewed: &str) {
+    if std::env::var_os(RENEW).is_some() {
+        fs::write(root().join(path), renewed).expect("the page can be written");
+        return;
+    }
+    let differs = page
+        .lines()
+        .zip(renewed.lines())
+        .position(|(old, new)| old != new);
+    if let Some(at) = differs {
+        panic!(
+            "{path}, line {}: is\n  {}\nshould be\n  {}\nrun `{RENEW}=1 cargo test --test docs` and commit the page",
+            at + 1,
+            page.lines().nth(at).unwrap_or_default(),
+            renewed.lines().nth(at).unwrap_or_default(),
+        );
+    }
+    assert_eq!(
+        page, renewed,
+        "run `{RENEW}=1 cargo test --test docs` and commit the page"
+    );
+}
+
+/// A page with everything between two marks made again. `make` is given the mark and the line,
+/// from 0, on which it stands.
+fn made_again(path: &str, page: &str, make: impl Fn(&str, usize) -> String) -> String {
     let mut renewed = String::new();
     let mut lines = page.lines().enumerate();
     while let Some((at, line)) = lines.next() {
@@ -320,19 +324,30 @@ fn renew(page: &str) -> String {
         let closing = format!("<!-- /{mark} -->");
         assert!(
             lines.by_ref().any(|(_, line)| line == closing),
-            "{PAGE}, line {}: {line} is not followed by {closing}",
+            "{path}, line {}: {line} is not followed by {closing}",
             at + 1
         );
+        let made = make(mark, at);
+        writeln!(renewed, "\n{}\n\n{closing}", made.trim_end())
+            .expect("writing to a string succeeds");
+    }
+    renewed
+}
+
+/// The page made again. `cells` and `findings` speak of the TOML block before them.
+fn renew(page: &str) -> String {
+    let blocks = blocks(page);
+    made_again(PAGE, page, |mark, at| {
         let before = || {
             let block = blocks.iter().rev().find(|block| block.line <= at);
             block.unwrap_or_else(|| {
                 panic!(
-                    "{PAGE}, line {}: no TOML block stands before {line}",
+                    "{PAGE}, line {}: no TOML block stands before `{mark}`",
                     at + 1
                 )
             })
         };
-        let made = match mark {
+        match mark {
             "keys:experiment" => tables::keys(keys::EXPERIMENT),
             "keys:profile" => tables::keys(keys::PROFILE),
             "flags:short" => tables::short_flags(),
@@ -343,12 +358,9 @@ fn renew(page: &str) -> String {
                 .into_iter()
                 .find(|kind| mark.strip_prefix("metrics:") == Some(kind.name()))
                 .map(tables::metrics)
-                .unwrap_or_else(|| panic!("{PAGE}, line {}: what is {line}?", at + 1)),
-        };
-        writeln!(renewed, "\n{}\n\n{closing}", made.trim_end())
-            .expect("writing to a string succeeds");
-    }
-    renewed
+                .unwrap_or_else(|| panic!("{PAGE}, line {}: what is `{mark}`?", at + 1)),
+        }
+    })
 }
 
 fn cells(blocks: &[Block], block: &Block) -> String {

@@ -15,6 +15,7 @@ use crate::spec::read::knob::quoted_help;
 use crate::spec::read::scalar::{integer, is_env_name};
 use crate::spec::read::walk::{Field, Fields, Node, Reader, in_file_order, with_help};
 use crate::spec::secret::is_secret_variable;
+use crate::spec::vllm_version::VllmVersion;
 
 /// The limits that Docker knows by name.
 const LIMITS: &[&str] = &[
@@ -375,6 +376,7 @@ fn stand_in(reader: &mut Reader<'_>, field: Field<'_>) -> Option<StandInProfile>
     let at = reader.span(field.node.span());
     let fields = reader.walk(table, "[stand-in]", at, &[keys::STAND_IN]);
     Some(StandInProfile {
+        vllm_version: VllmVersion::named(&fields.text("vllm-version")?)?,
         gpu_memory: fields.bytes("gpu-memory")?,
         weights: fields.bytes("weights")?,
         kv_bytes_per_token: fields.bytes("kv-bytes-per-token")?,

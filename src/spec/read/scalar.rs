@@ -292,10 +292,18 @@ fn choice(value: &DeValue<'_>, words: &[&str]) -> Result<Scalar, Mismatch> {
     let mismatch = Mismatch::new(quoted.join(" or "));
     match value.as_str() {
         Some(text) if words.contains(&text) => Ok(Scalar::Text(text.to_owned())),
-        Some(text) => Err(match nearest(text, words.iter().copied()) {
-            Some(near) => mismatch.help(format!("did you mean \"{near}\"?")),
-            None => mismatch,
-        }),
+        // A beginning (`0.11`) is meant before a word that only looks alike.
+        Some(text) => Err(
+            match words
+                .iter()
+                .copied()
+                .find(|word| !text.is_empty() && word.starts_with(text))
+                .or_else(|| nearest(text, words.iter().copied()))
+            {
+                Some(near) => mismatch.help(format!("did you mean \"{near}\"?")),
+                None => mismatch,
+            },
+        ),
         None => Err(mismatch),
     }
 }

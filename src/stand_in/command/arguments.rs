@@ -95,6 +95,12 @@ impl Arguments {
                     Ok(()) => {}
                     Err(Refused::UnknownName) => unknown.push(word),
                     Err(Refused::BadValue(what)) => return Err(invalid(&name, what, value)),
+                    Err(Refused::NotAmong(words)) => {
+                        return Err(UsageError::Value {
+                            flag: format!("--{name}"),
+                            complaint: not_among(value, words),
+                        });
+                    }
                 }
             } else if let Some(known) = vllm_knows(&name) {
                 let mut values: Vec<&str> = inline.into_iter().collect();
@@ -195,11 +201,7 @@ fn value_of(flag: &KnownFlag, values: &[&str]) -> Result<FlagValue, UsageError> 
             if choices.contains(&value) {
                 return Ok(FlagValue::Text(value.to_owned()));
             }
-            let listed: Vec<String> = choices.iter().map(|choice| format!("'{choice}'")).collect();
-            let listed = listed.join(", ");
-            Err(complain(format!(
-                "invalid choice: '{value}' (choose from {listed})"
-            )))
+            Err(complain(not_among(value, choices)))
         }
         FlagKind::Text => Ok(FlagValue::Text(value.to_owned())),
         FlagKind::List => Ok(FlagValue::List(
@@ -223,6 +225,12 @@ fn spelling(flag: &KnownFlag) -> String {
         })
         .collect::<Vec<_>>()
         .join("/")
+}
+
+fn not_among(value: &str, choices: &[&str]) -> String {
+    let listed: Vec<String> = choices.iter().map(|choice| format!("'{choice}'")).collect();
+    let listed = listed.join(", ");
+    format!("invalid choice: '{value}' (choose from {listed})")
 }
 
 fn invalid(name: &str, what: &str, value: &str) -> UsageError {
@@ -328,6 +336,11 @@ mod tests {
                  'fp8_inc', 'fp8_per_token_head', 'int4_per_token_head', 'int8_per_token_head', \
                  'nvfp4', 'nvfp4_4over6', 'nvfp4_ds_mla', 'turboquant_3bit_nc', \
                  'turboquant_4bit_nc', 'turboquant_k3v4_nc', 'turboquant_k8v4', 'ultraquant_4bit')",
+            ),
+            (
+                "m --stand-in-version 0.32",
+                "vllm serve: error: argument --stand-in-version: invalid choice: '0.32' (choose \
+                 from '0.6.4', '0.8.5', '0.9.2', '0.10.1', '0.11.0', '0.18.0', '0.32.0')",
             ),
             (
                 "m --stand-in-weights big",

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::spec::profile::StandInProfile;
+use crate::spec::vllm_version::VllmVersion;
 use crate::time_scale::TimeScale;
 
 /// What all names of these options begin with.
@@ -18,6 +19,7 @@ pub const EXIT_WITH_STDIN: &str = "--stand-in-exit-with-stdin";
 /// Renders the numbers and the speed as options of `gridrun stand-in serve`.
 pub fn options(profile: &StandInProfile, speed: TimeScale) -> Vec<String> {
     let StandInProfile {
+        vllm_version,
         gpu_memory,
         weights,
         kv_bytes_per_token,
@@ -30,6 +32,7 @@ pub fn options(profile: &StandInProfile, speed: TimeScale) -> Vec<String> {
         decode_tokens_per_second,
     } = profile;
     [
+        ("version", vllm_version.name().to_owned()),
         ("gpu-memory", gpu_memory.to_string()),
         ("weights", weights.to_string()),
         ("kv-bytes-per-token", kv_bytes_per_token.to_string()),
@@ -64,6 +67,7 @@ pub fn options(profile: &StandInProfile, speed: TimeScale) -> Vec<String> {
 /// What a stand-in that is told nothing takes itself for: a small model on a card of 24 GiB.
 pub fn defaults() -> StandInProfile {
     StandInProfile {
+        vllm_version: VllmVersion::default(),
         gpu_memory: 24 << 30,
         weights: 8 << 30,
         kv_bytes_per_token: 64 << 10,
@@ -83,11 +87,17 @@ pub enum Refused {
     UnknownName,
     /// What the option takes, for the message.
     BadValue(&'static str),
+    /// The only words that the option takes.
+    NotAmong(&'static [&'static str]),
 }
 
 /// Sets the number that `name` (without dashes and [`PREFIX`]) names.
 pub fn set(profile: &mut StandInProfile, name: &str, value: &str) -> Result<(), Refused> {
     match name {
+        "version" => {
+            profile.vllm_version =
+                VllmVersion::named(value).ok_or(Refused::NotAmong(VllmVersion::NAMES))?;
+        }
         "gpu-memory" => profile.gpu_memory = size(value)?,
         "weights" => profile.weights = size(value)?,
         "kv-bytes-per-token" => profile.kv_bytes_per_token = size(value)?.max(1),
@@ -131,6 +141,7 @@ mod tests {
     #[test]
     fn rendered_options_are_read_back_as_they_were() {
         let profile = StandInProfile {
+            vllm_version: VllmVersion::V0_10_1,
             gpu_memory: 25_769_803_776,
             weights: 9_600_000_001,
             kv_bytes_per_token: 65_536,

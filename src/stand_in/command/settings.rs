@@ -166,14 +166,11 @@ impl Settings {
             ModelLength::Fixed(length) => length,
             ModelLength::Fitted => DERIVED_MAX_MODEL_LEN,
         };
-        let chunked = if given.switch("enable-chunked-prefill", true) {
-            ChunkedPrefill::On
-        } else {
-            ChunkedPrefill::Off
-        };
-        let default_batch = match chunked {
-            ChunkedPrefill::On => 2048,
-            ChunkedPrefill::Off => length.max(2048),
+        let version = arguments.numbers.vllm_version;
+        let chunked = match given.choice("enable-chunked-prefill") {
+            None => version.chunked_prefill(length),
+            Some(true) => ChunkedPrefill::On,
+            Some(false) => ChunkedPrefill::Off,
         };
         let settings = Self {
             model: arguments.model.clone(),
@@ -187,7 +184,9 @@ impl Settings {
             api_keys: given
                 .list("api-key")
                 .unwrap_or_else(|| env_key.into_iter().collect()),
-            gpu_memory_utilization: given.float("gpu-memory-utilization").unwrap_or(0.92),
+            gpu_memory_utilization: given
+                .float("gpu-memory-utilization")
+                .unwrap_or(version.gpu_memory_utilization()),
             kv_cache_memory_bytes: given
                 .int("kv-cache-memory-bytes")
                 .map(|bytes| bytes.unsigned_abs()),
@@ -198,12 +197,12 @@ impl Settings {
             max_num_seqs: given.int("max-num-seqs").map_or(256, count),
             max_num_batched_tokens: given
                 .int("max-num-batched-tokens")
-                .map_or(default_batch, count),
+                .map_or_else(|| version.max_num_batched_tokens(chunked, length), count),
             chunked,
-            caching: if given.switch("enable-prefix-caching", true) {
-                PrefixCaching::On
-            } else {
-                PrefixCaching::Off
+            caching: match given.choice("enable-prefix-caching") {
+                None => version.prefix_caching(),
+                Some(true) => PrefixCaching::On,
+                Some(false) => PrefixCaching::Off,
             },
             block_size: given.int("block-size").map_or(16, count),
             details: if given.switch("enable-prompt-tokens-details", false) {
@@ -276,11 +275,16 @@ impl Given<'_> {
         }
     }
 
-    fn switch(&self, name: &str, default: bool) -> bool {
+    /// What was chosen for a switch, if anything was.
+    fn choice(&self, name: &str) -> Option<bool> {
         match self.0.get(name) {
-            Some(FlagValue::Bool(value)) => *value,
-            _ => default,
+            Some(FlagValue::Bool(value)) => Some(*value),
+            _ => None,
         }
+    }
+
+    fn switch(&self, name: &str, default: bool) -> bool {
+        self.choice(name).unwrap_or(default)
     }
 }
 

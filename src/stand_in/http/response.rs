@@ -7,9 +7,7 @@ use crate::stand_in::engine::cache::PrefixCaching;
 use crate::stand_in::engine::clock::Said;
 use crate::stand_in::engine::metrics::Finish;
 use crate::stand_in::model::tokens::decode;
-
-/// The version of vLLM that the stand-in takes after.
-pub const VLLM_VERSION: &str = "0.32.0";
+use crate::stand_in::version::VllmVersion;
 
 /// Which endpoint answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +19,7 @@ pub enum Shape {
 /// How usage is accounted for.
 #[derive(Debug, Clone, Copy)]
 pub struct Accounting {
+    version: VllmVersion,
     details: PromptTokenDetails,
     caching: PrefixCaching,
     block_size: usize,
@@ -29,10 +28,16 @@ pub struct Accounting {
 impl Accounting {
     pub fn new(settings: &Settings) -> Self {
         Self {
+            version: settings.numbers.vllm_version,
             details: settings.details,
             caching: settings.caching,
             block_size: settings.block_size,
         }
+    }
+
+    /// Says in every answer that no model gave it.
+    fn fingerprint(&self) -> String {
+        format!("vllm-{}-stand-in", self.version.name())
     }
 
     /// Prompt tokens that were computed and left in the cache for others.
@@ -109,7 +114,7 @@ impl Writer {
             });
         }
         chunk["usage"] = usage;
-        chunk["system_fingerprint"] = json!(fingerprint());
+        chunk["system_fingerprint"] = json!(self.accounting.fingerprint());
         event(&chunk)
     }
 
@@ -155,7 +160,7 @@ impl Writer {
             }]),
         };
         body["service_tier"] = Value::Null;
-        body["system_fingerprint"] = json!(fingerprint());
+        body["system_fingerprint"] = json!(self.accounting.fingerprint());
         let mut usage = self.counts();
         usage["prompt_tokens_details"] = match self.accounting.details {
             PromptTokenDetails::Shown => json!({
@@ -255,11 +260,6 @@ fn event(chunk: &Value) -> String {
     format!("data: {chunk}\n\n")
 }
 
-/// Says in every answer that no model gave it.
-fn fingerprint() -> String {
-    format!("vllm-{VLLM_VERSION}-stand-in")
-}
-
 /// The body of `/v1/models`: one entry for each served name.
 pub fn models(settings: &Settings, max_model_len: usize, created: i64) -> Value {
     let entries: Vec<Value> = settings
@@ -302,6 +302,7 @@ mod tests {
 
     fn writer(shape: Shape, details: PromptTokenDetails) -> Writer {
         let accounting = Accounting {
+            version: VllmVersion::default(),
             details,
             caching: PrefixCaching::On,
             block_size: 16,

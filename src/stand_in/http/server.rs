@@ -23,7 +23,7 @@ use crate::stand_in::engine::clock::{Engine, Reply};
 use crate::stand_in::engine::memory::KvRoom;
 use crate::stand_in::engine::metrics::{Identity, render};
 use crate::stand_in::http::request::{ApiError, Delivery, Question, Reader};
-use crate::stand_in::http::response::{Accounting, DONE, Shape, VLLM_VERSION, Writer, models};
+use crate::stand_in::http::response::{Accounting, DONE, Shape, Writer, models};
 use crate::stand_in::log::writer::Log;
 use crate::stand_in::model::tokens::decode;
 
@@ -63,7 +63,10 @@ impl Server {
             .route("/health", get(async || StatusCode::OK))
             .route(
                 "/version",
-                get(async || json_response(200, &json!({"version": VLLM_VERSION}))),
+                get(async |State(server): Shared| {
+                    let version = server.settings.numbers.vllm_version;
+                    json_response(200, &json!({"version": version.name()}))
+                }),
             )
             .route("/metrics", get(metrics))
             .route("/tokenize", post(tokenize))

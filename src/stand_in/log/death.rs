@@ -130,7 +130,7 @@ pub fn exhausted(log: &Log, why: &Exhausted) {
     let (failing, cause) = cause_of(why);
     if let Exhausted::Weights { allocation } = why {
         log.line(
-            Process::Worker,
+            Process::Worker(0),
             Level::Error,
             "gpu_model_runner.py:5139",
             format!(

@@ -10,7 +10,6 @@ use crate::stand_in::command::settings::{ModelLength, Settings};
 use crate::stand_in::engine::cache::PrefixCaching;
 use crate::stand_in::engine::memory::{DERIVED_MAX_MODEL_LEN, KvRoom};
 use crate::stand_in::engine::scheduler::ChunkedPrefill;
-use crate::stand_in::http::response::VLLM_VERSION;
 use crate::stand_in::log::death::gib;
 use crate::stand_in::log::writer::{Level, Log, Process};
 
@@ -38,7 +37,10 @@ pub fn banner(log: &Log, arguments: &Arguments) {
     log.api(place, "       █     █     █▄   ▄█");
     log.api(
         place,
-        format_args!(" ▄▄ ▄█ █     █     █ ▀▄▀ █  version {VLLM_VERSION}"),
+        format_args!(
+            " ▄▄ ▄█ █     █     █ ▀▄▀ █  version {}",
+            log.version().name()
+        ),
     );
     log.api(
         place,
@@ -161,7 +163,7 @@ pub fn engine(log: &Log, settings: &Settings) {
     log.core(
         "core.py:133",
         format_args!(
-            "Initializing a V1 LLM engine (v{VLLM_VERSION}) with config: model={model}, \
+            "Initializing a V1 LLM engine (v{}) with config: model={model}, \
              speculative_config=None, tokenizer={model}, skip_tokenizer_init=False, \
              tokenizer_mode=auto, revision=None, tokenizer_revision=None, trust_remote_code=False, \
              dtype=torch.bfloat16, max_seq_len={}, download_dir=None, load_format=auto, \
@@ -169,6 +171,7 @@ pub fn engine(log: &Log, settings: &Settings) {
              disable_custom_all_reduce=False, quantization=None, kv_cache_dtype={}, \
              device_config=cuda, seed={}, served_model_name={}, enable_prefix_caching={}, \
              enable_chunked_prefill={}, pooler_config=None",
+            log.version().name(),
             asked_length(settings),
             settings.tensor_parallel_size,
             settings.kv_cache_dtype,
@@ -180,36 +183,30 @@ pub fn engine(log: &Log, settings: &Settings) {
     );
 }
 
-/// The worker begins to load.
+/// The workers begin to load.
 pub fn loading(log: &Log, settings: &Settings) {
     let text = format!("Starting to load model {}...", settings.model);
-    log.line(
-        Process::Worker,
-        Level::Info,
-        "gpu_model_runner.py:5040",
-        text,
-    );
+    for worker in log.workers() {
+        log.line(worker, Level::Info, "gpu_model_runner.py:5040", &text);
+    }
 }
 
-/// The worker has loaded.
+/// The workers have loaded.
 pub fn loaded(log: &Log, settings: &Settings, took: Duration) {
     let seconds = took.as_secs_f64();
-    let text = format!("Loading weights took {seconds:.2} seconds");
-    log.line(Process::Worker, Level::Info, "default_loader.py:501", text);
     let weights = gib(settings.numbers.weights);
-    let text = format!("Model loading took {weights} GiB memory and {seconds:.6} seconds");
-    log.line(
-        Process::Worker,
-        Level::Info,
-        "gpu_model_runner.py:5149",
-        text,
-    );
+    for worker in log.workers() {
+        let text = format!("Loading weights took {seconds:.2} seconds");
+        log.line(worker, Level::Info, "default_loader.py:501", text);
+        let text = format!("Model loading took {weights} GiB memory and {seconds:.6} seconds");
+        log.line(worker, Level::Info, "gpu_model_runner.py:5149", text);
+    }
 }
 
 /// What there is for the KV cache.
 pub fn kv_room(log: &Log, room: &KvRoom) {
     let text = format!("Available KV cache memory: {} GiB", gib(room.bytes));
-    log.line(Process::Worker, Level::Info, "gpu_worker.py:759", text);
+    log.line(Process::Worker(0), Level::Info, "gpu_worker.py:759", text);
     log.core(
         "kv_cache_utils.py:2327",
         format_args!(
