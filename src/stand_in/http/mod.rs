@@ -1,5 +1,10 @@
 //! The HTTP face: routes, what requests mean, how answers look.
 
+pub mod conversation;
+pub mod error;
+pub mod fields;
+pub mod json;
 pub mod request;
 pub mod response;
+pub mod sampling;
 pub mod server;

@@ -1,54 +1,19 @@
-//! What clients ask for: request bodies read into questions for the engine, and the errors that
-//! vLLM answers to bad ones.
+//! What clients ask for: request bodies read into questions for the engine, or refused as vLLM
+//! refuses them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::stand_in::command::settings::{AutoToolChoice, Settings};
+use crate::stand_in::http::conversation::{
+    messages, tools, verify_tool_choice, verify_top_logprobs,
+};
+use crate::stand_in::http::error::ApiError;
+use crate::stand_in::http::fields::Fields;
+use crate::stand_in::http::json::parse;
+use crate::stand_in::http::sampling::{Sampling, verify_logprobs, verify_stream_options};
 use crate::stand_in::model::tokens::{Answer, TokenId, answer, encode, render_chat};
-
-/// An error answer. Its body is an object, as all of vLLM's are but the one to a missing key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiError {
-    pub status: u16,
-    message: String,
-    kind: &'static str,
-    param: Option<String>,
-}
-
-impl ApiError {
-    fn bad(message: String, param: Option<&str>) -> Self {
-        Self {
-            status: 400,
-            message,
-            kind: "BadRequestError",
-            param: param.map(str::to_owned),
-        }
-    }
-
-    /// A body that is not of the right form, in the words of pydantic.
-    fn invalid(kind: &str, at: &str, complaint: &str, input: &str) -> Self {
-        let message = format!(
-            "1 validation error:\n  {{'type': '{kind}', 'loc': '{at}', 'msg': '{complaint}', 'input': {input}}}"
-        );
-        Self {
-            status: 400,
-            message,
-            kind: "Bad Request",
-            param: Some(at.to_owned()),
-        }
-    }
-
-    pub fn body(&self) -> Value {
-        json!({"error": {
-            "message": self.message,
-            "type": self.kind,
-            "param": self.param,
-            "code": self.status,
-        }})
-    }
-}
 
 /// How the answer is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,11 +63,22 @@ impl Reader {
     /// Reads the body of `/v1/chat/completions`.
     pub fn chat(&self, bytes: &[u8]) -> Result<Question, ApiError> {
         let body = parse(bytes)?;
-        self.check_model(&body)?;
-        let messages = messages_of(&body)?;
-        let tools = body
-            .get("tools")
-            .filter(|tools| tools.as_array().is_some_and(|list| !list.is_empty()));
+        verify_tool_choice(&body)?;
+        verify_top_logprobs(&body)?;
+        verify_stream_options(&body)?;
+        let mut fields = Fields::of(&body);
+        let messages = messages(&mut fields);
+        let model = fields.text("model");
+        let logprobs = fields.flag("logprobs").unwrap_or(false);
+        let top_logprobs = fields.integer("top_logprobs").unwrap_or(0);
+        let max_tokens = fields.integer("max_tokens");
+        let max_completion_tokens = fields.integer("max_completion_tokens");
+        let sampling = Sampling::read(&mut fields);
+        let delivery = delivery(&mut fields);
+        let tools = tools(&mut fields);
+        fields.text("user");
+        fields.finish()?;
+        self.check_model(model)?;
         let choice = body
             .get("tool_choice")
             .and_then(Value::as_str)
@@ -110,103 +86,115 @@ impl Reader {
         if tools.is_some() && choice == "auto" && self.tools == AutoToolChoice::Disabled {
             let message = "\"auto\" tool choice requires --enable-auto-tool-choice and \
                            --tool-call-parser to be set";
-            return Err(ApiError::bad(message.to_owned(), None));
+            return Err(ApiError::bad(message, None));
+        }
+        if messages.is_empty() {
+            let message = "Cannot apply chat template to an empty conversation. Provide at least \
+                           one message.";
+            return Err(ApiError::bad(message, None));
         }
         let prompt = render_chat(messages, tools, true);
-        let limit = match integer(&body, "max_completion_tokens")? {
+        let limit = match max_completion_tokens {
             Some(limit) => Some(("max_completion_tokens", limit)),
-            None => integer(&body, "max_tokens")?.map(|limit| ("max_tokens", limit)),
+            None => max_tokens.map(|limit| ("max_tokens", limit)),
         };
-        self.question(&body, prompt, limit)
+        let logprobs = logprobs.then_some(top_logprobs);
+        self.question(prompt, limit, &sampling, logprobs, delivery)
     }
 
     /// Reads the body of `/v1/completions`.
     pub fn completion(&self, bytes: &[u8]) -> Result<Question, ApiError> {
         let body = parse(bytes)?;
-        self.check_model(&body)?;
-        let prompt = match body.get("prompt") {
-            Some(Value::String(text)) => encode(text),
-            Some(Value::Array(ids)) if !ids.is_empty() => token_ids(ids, "prompt")?,
-            Some(other) => {
-                return Err(ApiError::invalid(
-                    "string_type",
-                    "body.prompt",
-                    "Input should be a valid string",
-                    &other.to_string(),
-                ));
-            }
-            None => return Err(missing("prompt")),
-        };
+        verify_prompt(&body)?;
+        verify_stream_options(&body)?;
+        let mut fields = Fields::of(&body);
+        let model = fields.text("model");
+        let prompt = prompt(&mut fields);
+        fields.flag("echo");
+        let logprobs = fields.integer("logprobs");
         // vLLM's default for completions.
-        let limit = integer(&body, "max_tokens")?.unwrap_or(16);
-        self.question(&body, prompt, Some(("max_tokens", limit)))
+        let limit = fields.integer("max_tokens").unwrap_or(16);
+        let sampling = Sampling::read(&mut fields);
+        let delivery = delivery(&mut fields);
+        let suffix = fields.text("suffix");
+        fields.text("user");
+        fields.finish()?;
+        self.check_model(model)?;
+        if suffix.is_some() {
+            let message = "suffix is only supported for models with FIM completion rendering";
+            return Err(ApiError::bad(message, Some("suffix")));
+        }
+        let limit = Some(("max_tokens", limit));
+        self.question(prompt, limit, &sampling, logprobs, delivery)
     }
 
-    /// Reads the body of `/tokenize`: a prompt or a conversation.
-    pub fn tokenize(&self, bytes: &[u8]) -> Result<(Vec<TokenId>, Value), ApiError> {
+    /// Reads the body of `/tokenize`: a prompt or a conversation. With the tokens comes whether
+    /// their texts are wanted too.
+    pub fn tokenize(&self, bytes: &[u8]) -> Result<(Vec<TokenId>, bool), ApiError> {
         let body = parse(bytes)?;
-        self.check_model(&body)?;
-        let ids = match body.get("prompt") {
-            Some(Value::String(text)) => encode(text),
-            _ => {
-                let opened = body
-                    .get("add_generation_prompt")
-                    .and_then(Value::as_bool)
-                    .unwrap_or(true);
-                render_chat(messages_of(&body)?, body.get("tools"), opened)
+        let mut fields = Fields::of(&body);
+        let model = fields.text("model");
+        let with_texts = fields.flag("return_token_strs").unwrap_or(false);
+        let opened = fields.flag("add_generation_prompt").unwrap_or(true);
+        let ids = if let Some(prompt) = body.get("prompt").and_then(Value::as_str) {
+            encode(prompt)
+        } else {
+            if body
+                .get("messages")
+                .is_none_or(|messages| !messages.is_array())
+            {
+                fields.require("prompt");
+                fields.text("prompt");
             }
+            let messages = messages(&mut fields);
+            let tools = tools(&mut fields);
+            render_chat(messages, tools, opened)
         };
-        Ok((ids, body))
+        fields.finish()?;
+        self.check_model(model)?;
+        Ok((ids, with_texts))
     }
 
     /// Reads the body of `/detokenize`.
     pub fn detokenize(&self, bytes: &[u8]) -> Result<Vec<TokenId>, ApiError> {
         let body = parse(bytes)?;
-        self.check_model(&body)?;
-        match body.get("tokens") {
-            Some(Value::Array(ids)) => token_ids(ids, "tokens"),
-            _ => Err(missing("tokens")),
-        }
+        let mut fields = Fields::of(&body);
+        let model = fields.text("model");
+        fields.require("tokens");
+        let ids = fields.naturals("tokens").unwrap_or_default();
+        fields.finish()?;
+        self.check_model(model)?;
+        Ok(ids.into_iter().map(token).collect())
     }
 
-    fn check_model(&self, body: &Value) -> Result<(), ApiError> {
-        match body.get("model").and_then(Value::as_str) {
+    fn check_model(&self, model: Option<&str>) -> Result<(), ApiError> {
+        match model {
             Some(name) if !name.is_empty() && !self.names.iter().any(|known| known == name) => {
-                Err(ApiError {
-                    status: 404,
-                    message: format!(
-                        "The model `{name}` does not exist. Valid aliases: {}.",
-                        self.names.join(", ")
-                    ),
-                    kind: "NotFoundError",
-                    param: Some("model".to_owned()),
-                })
+                Err(ApiError::no_such_model(name, &self.names))
             }
             _ => Ok(()),
         }
     }
 
+    /// `limit` is how many tokens the answer may have, and the field that says so; `logprobs` how
+    /// many alternatives are wanted for each.
     fn question(
         &self,
-        body: &Value,
         prompt: Vec<TokenId>,
         limit: Option<(&str, i64)>,
+        sampling: &Sampling,
+        logprobs: Option<i64>,
+        delivery: Delivery,
     ) -> Result<Question, ApiError> {
         let longest = self.max_model_len;
-        if let Some((name, limit)) = limit {
-            if limit < 1 {
-                return Err(ApiError::bad(
-                    format!("max_tokens must be at least 1, got {limit}."),
-                    Some("max_tokens"),
-                ));
-            }
-            if usize::try_from(limit).is_ok_and(|limit| limit > longest) {
-                let message = format!(
-                    "{name}={limit} cannot be greater than max_model_len={longest}. Please request \
-                     fewer output tokens. (parameter={name}, value={limit})"
-                );
-                return Err(ApiError::bad(message, Some(name)));
-            }
+        if let Some((name, limit)) = limit
+            && usize::try_from(limit).is_ok_and(|limit| limit > longest)
+        {
+            let message = format!(
+                "{name}={limit} cannot be greater than max_model_len={longest}. Please request \
+                 fewer output tokens."
+            );
+            return Err(ApiError::of_value(name, limit, &message));
         }
         if prompt.len() > longest {
             // The tokenizer stops at the first token too many.
@@ -214,56 +202,42 @@ impl Reader {
             let message = format!(
                 "This model's maximum context length is {longest} tokens. However, your prompt \
                  contains at least {seen} input tokens, which exceeds this limit even without any \
-                 output tokens. Please reduce the length of the input prompt. \
-                 (parameter=input_tokens, value={seen})"
+                 output tokens. Please reduce the length of the input prompt."
             );
-            return Err(ApiError::bad(message, Some("input_tokens")));
+            return Err(ApiError::of_value("input_tokens", seen, &message));
         }
         if prompt.is_empty() {
-            return Err(ApiError::bad(
-                "The decoder prompt cannot be empty".to_owned(),
-                None,
-            ));
+            return Err(ApiError::bad("The decoder prompt cannot be empty", None));
         }
-        let room = longest - prompt.len();
-        if room == 0 {
-            return Err(ApiError::bad(
-                "max_tokens must be at least 1, got 0.".to_owned(),
-                Some("max_tokens"),
-            ));
+        let room = i64::try_from(longest - prompt.len()).unwrap_or(i64::MAX);
+        let granted = limit.map_or(room, |(_, limit)| limit.min(room));
+        sampling.verify(granted)?;
+        verify_logprobs(logprobs)?;
+        if sampling.n.is_some_and(|n| n != 1) {
+            let message = "the stand-in gives one answer to a question";
+            return Err(ApiError::bad(message, Some("n")));
         }
-        if integer(body, "n")?.is_some_and(|n| n != 1) {
-            return Err(ApiError::bad(
-                "the stand-in gives one answer to a question".to_owned(),
-                Some("n"),
-            ));
-        }
-        let max_tokens = limit
-            .and_then(|(_, limit)| usize::try_from(limit).ok())
-            .map_or(room, |limit| limit.min(room));
-        let ignore_eos = body
-            .get("ignore_eos")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
-        let answer = answer(&prompt, self.salt(body)?, max_tokens, ignore_eos);
+        let max_tokens = usize::try_from(granted).expect("what is verified is at least 1");
+        let answer = answer(
+            &prompt,
+            self.salt(sampling),
+            max_tokens,
+            sampling.ignore_eos,
+        );
         Ok(Question {
             prompt,
             answer,
-            delivery: delivery(body),
+            delivery,
         })
     }
 
     /// Equal salts give equal answers to equal prompts: at temperature 0 always, above it with
     /// equal seeds.
-    fn salt(&self, body: &Value) -> Result<u64, ApiError> {
-        let temperature = body
-            .get("temperature")
-            .and_then(Value::as_f64)
-            .unwrap_or(1.0);
-        if temperature == 0.0 {
-            return Ok(0);
+    fn salt(&self, sampling: &Sampling) -> u64 {
+        if sampling.temperature == Some(0.0) {
+            return 0;
         }
-        Ok(match integer(body, "seed")? {
+        match sampling.seed {
             Some(seed) => seed.cast_unsigned().wrapping_add(1),
             None => {
                 let count = self.unseeded.fetch_add(1, Ordering::Relaxed);
@@ -271,112 +245,70 @@ impl Reader {
                     .wrapping_mul(0x9e37_79b9_7f4a_7c15)
                     .wrapping_add(count)
             }
-        })
-    }
-}
-
-fn delivery(body: &Value) -> Delivery {
-    if !body.get("stream").and_then(Value::as_bool).unwrap_or(false) {
-        return Delivery::Whole;
-    }
-    let usage = body
-        .get("stream_options")
-        .and_then(|options| options.get("include_usage"))
-        .and_then(Value::as_bool)
-        .unwrap_or(false);
-    Delivery::Streamed { usage }
-}
-
-fn parse(bytes: &[u8]) -> Result<Value, ApiError> {
-    let error = match serde_json::from_slice::<Value>(bytes) {
-        Ok(body) if body.is_object() => return Ok(body),
-        Ok(other) => {
-            return Err(ApiError::invalid(
-                "model_attributes_type",
-                "body",
-                "Input should be a valid dictionary or object to extract fields from",
-                &other.to_string(),
-            ));
         }
-        Err(error) => error,
-    };
-    let before: usize = bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .take(error.line().saturating_sub(1))
-        .map(<[u8]>::len)
-        .sum();
-    let at = format!("body.{}", before + error.column().saturating_sub(1));
-    let expected = if error.to_string().starts_with("key must be a string") {
-        "Expecting property name enclosed in double quotes"
+    }
+}
+
+fn delivery(fields: &mut Fields) -> Delivery {
+    let streamed = fields.flag("stream").unwrap_or(false);
+    let usage = fields
+        .object("stream_options", |options| options.flag("include_usage"))
+        .flatten()
+        .unwrap_or(false);
+    if streamed {
+        Delivery::Streamed { usage }
     } else {
-        "Expecting value"
-    };
-    let input = format!("'<dict of 0 items>', 'ctx': {{'error': '{expected}'}}");
-    Err(ApiError::invalid(
-        "json_invalid",
-        &at,
-        "JSON decode error",
-        &input,
-    ))
-}
-
-fn missing(field: &str) -> ApiError {
-    ApiError::invalid(
-        "missing",
-        &format!("body.{field}"),
-        "Field required",
-        "'<dict>'",
-    )
-}
-
-fn messages_of(body: &Value) -> Result<&[Value], ApiError> {
-    match body.get("messages") {
-        Some(Value::Array(messages)) => Ok(messages),
-        Some(other) => Err(ApiError::invalid(
-            "list_type",
-            "body.messages",
-            "Input should be a valid list",
-            &other.to_string(),
-        )),
-        None => Err(missing("messages")),
+        Delivery::Whole
     }
 }
 
-fn integer(body: &Value, field: &str) -> Result<Option<i64>, ApiError> {
-    match body.get(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(value) => value.as_i64().map(Some).ok_or_else(|| {
-            let at = format!("body.{field}");
-            ApiError::invalid(
-                "int_type",
-                &at,
-                "Input should be a valid integer",
-                &value.to_string(),
-            )
-        }),
+/// The prompt of a completion: a text or tokens.
+fn prompt(fields: &mut Fields) -> Vec<TokenId> {
+    match fields.get("prompt") {
+        Some(Value::String(text)) => encode(text),
+        Some(Value::Array(_)) => {
+            let ids = fields.naturals("prompt").unwrap_or_default();
+            ids.into_iter().map(token).collect()
+        }
+        Some(other) => {
+            // One for each form that a prompt can have.
+            let (list, text) = (
+                "Input should be a valid list",
+                "Input should be a valid string",
+            );
+            fields.complain("list_type", "prompt", list, other);
+            fields.complain("list_type", "prompt", list, other);
+            fields.complain("string_type", "prompt", text, other);
+            fields.complain("list_type", "prompt", list, other);
+            Vec::new()
+        }
+        None => Vec::new(),
     }
 }
 
-fn token_ids(ids: &[Value], field: &str) -> Result<Vec<TokenId>, ApiError> {
-    ids.iter()
-        .map(|id| {
-            id.as_u64()
-                .and_then(|id| TokenId::try_from(id).ok())
-                .ok_or_else(|| {
-                    let at = format!("body.{field}");
-                    ApiError::invalid(
-                        "int_type",
-                        &at,
-                        "Input should be a valid integer",
-                        &id.to_string(),
-                    )
-                })
-        })
-        .collect()
+fn verify_prompt(body: &Value) -> Result<(), ApiError> {
+    match body.get("prompt") {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) if text.is_empty() => {}
+        Some(Value::Array(prompts)) if prompts.is_empty() => {
+            return Err(ApiError::bad("You must pass at least one prompt", None));
+        }
+        Some(_) => return Ok(()),
+    }
+    let message = "Either prompt or prompt_embeds must be provided and non-empty.";
+    Err(ApiError::of("prompt", message))
+}
+
+/// An id that is no token of the stand-in decodes to nothing, so that the largest may stand for
+/// all that are too large.
+fn token(id: u64) -> TokenId {
+    TokenId::try_from(id).unwrap_or(TokenId::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::stand_in::command::arguments::Arguments;
 
@@ -448,7 +380,7 @@ mod tests {
             (
                 json!({"max_tokens": 0}),
                 400,
-                "max_tokens must be at least 1, got 0.",
+                "max_tokens must be at least 1, got 0. (parameter=max_tokens, value=0)",
                 "BadRequestError",
                 json!("max_tokens"),
             ),

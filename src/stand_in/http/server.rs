@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, SERVER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -22,7 +22,8 @@ use crate::stand_in::command::settings::Settings;
 use crate::stand_in::engine::clock::{Engine, Reply};
 use crate::stand_in::engine::memory::KvRoom;
 use crate::stand_in::engine::metrics::{Identity, render};
-use crate::stand_in::http::request::{ApiError, Delivery, Question, Reader};
+use crate::stand_in::http::error::ApiError;
+use crate::stand_in::http::request::{Delivery, Question, Reader};
 use crate::stand_in::http::response::{Accounting, DONE, Shape, Writer, models};
 use crate::stand_in::log::writer::Log;
 use crate::stand_in::model::tokens::decode;
@@ -78,6 +79,8 @@ impl Server {
             .method_not_allowed_fallback(async || {
                 json_response(405, &json!({"detail": "Method Not Allowed"}))
             })
+            // vLLM takes bodies of any length.
+            .layer(DefaultBodyLimit::disable())
             .layer(from_fn_with_state(Arc::clone(&self), guard))
             .layer(from_fn_with_state(Arc::clone(&self), log_access))
             .with_state(self)
@@ -185,14 +188,10 @@ async fn list_models(State(server): Shared) -> Response {
     )
 }
 
-async fn tokenize(State(server): Shared, body: Bytes) -> Response {
+async fn tokenize(State(server): Shared, JsonBody(body): JsonBody) -> Response {
     match server.reader.tokenize(&body) {
-        Ok((ids, body)) => {
-            let wanted = body
-                .get("return_token_strs")
-                .and_then(Value::as_bool)
-                .unwrap_or(false);
-            let pieces = wanted.then(|| ids.iter().copied().map(decode).collect::<Vec<_>>());
+        Ok((ids, with_texts)) => {
+            let pieces = with_texts.then(|| ids.iter().copied().map(decode).collect::<Vec<_>>());
             let answer = json!({
                 "count": ids.len(),
                 "max_model_len": server.reader.max_model_len(),
@@ -205,7 +204,7 @@ async fn tokenize(State(server): Shared, body: Bytes) -> Response {
     }
 }
 
-async fn detokenize(State(server): Shared, body: Bytes) -> Response {
+async fn detokenize(State(server): Shared, JsonBody(body): JsonBody) -> Response {
     match server.reader.detokenize(&body) {
         Ok(ids) => {
             let text: String = ids.into_iter().map(decode).collect();
@@ -215,14 +214,37 @@ async fn detokenize(State(server): Shared, body: Bytes) -> Response {
     }
 }
 
-async fn chat(State(server): Shared, body: Bytes) -> Response {
+async fn chat(State(server): Shared, JsonBody(body): JsonBody) -> Response {
     let question = server.reader.chat(&body);
     server.answer(Shape::Chat, question).await
 }
 
-async fn completion(State(server): Shared, body: Bytes) -> Response {
+async fn completion(State(server): Shared, JsonBody(body): JsonBody) -> Response {
     let question = server.reader.completion(&body);
     server.answer(Shape::Completion, question).await
+}
+
+/// A body that is declared as JSON. What it holds is read elsewhere.
+struct JsonBody(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for JsonBody {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let declared = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
+        if !declared {
+            return Err(error_response(&ApiError::media_type()));
+        }
+        Bytes::from_request(request, state)
+            .await
+            .map(Self)
+            .map_err(IntoResponse::into_response)
+    }
 }
 
 fn event_stream(writer: Writer, reply: Reply, usage: bool) -> Response {
