@@ -20,7 +20,7 @@ use crate::stand_in::engine::clock::Engine;
 use crate::stand_in::engine::memory::{Exhausted, KvRoom, fit};
 use crate::stand_in::engine::scheduler::Scheduler;
 use crate::stand_in::engine::time::Time;
-use crate::stand_in::http::server::Server;
+use crate::stand_in::http::server::{DevMode, Server};
 use crate::stand_in::log::death;
 use crate::stand_in::log::start;
 use crate::stand_in::log::throughput;
@@ -57,7 +57,8 @@ impl Death {
 /// Runs `MODEL --flags...` as `vllm serve` would, until it is told to stop (SIGTERM, SIGINT, or
 /// the end of standard input where that is asked for) or dies. Returns vLLM's exit code: 0 when
 /// told to stop, 2 for arguments that it does not take, 1 for everything else. The key of the
-/// API is read from `VLLM_API_KEY` unless it is among the arguments. The log goes to standard
+/// API is read from `VLLM_API_KEY` unless it is among the arguments, and
+/// `VLLM_SERVER_DEV_MODE` opens the routes of developers. The log goes to standard
 /// output, what Python itself would print to standard error, both unbuffered.
 pub async fn serve(args: Vec<String>) -> i32 {
     let log = Log::stdio();
@@ -76,16 +77,35 @@ pub async fn serve(args: Vec<String>) -> i32 {
             _ = interrupt.recv() => {}
         }
     };
-    let key = std::env::var("VLLM_API_KEY")
-        .ok()
-        .filter(|key| !key.is_empty());
-    live(&args, key, &log, told_to_stop).await
+    live(&args, Environment::read(), &log, told_to_stop).await
 }
 
-/// [`serve`] with the key and the order to stop handed in.
+/// What the environment has to say beside the arguments.
+#[derive(Debug, Clone, Default)]
+pub(in crate::stand_in) struct Environment {
+    /// The key of the API, unless the arguments have one.
+    pub key: Option<String>,
+    pub dev_mode: DevMode,
+}
+
+impl Environment {
+    fn read() -> Self {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let dev_mode = match variable("VLLM_SERVER_DEV_MODE").map(|value| value.parse::<i64>()) {
+            None | Some(Ok(0) | Err(_)) => DevMode::Off,
+            Some(Ok(_)) => DevMode::On,
+        };
+        Self {
+            key: variable("VLLM_API_KEY"),
+            dev_mode,
+        }
+    }
+}
+
+/// [`serve`] with the environment and the order to stop handed in.
 pub(in crate::stand_in) async fn live(
     args: &[String],
-    key: Option<String>,
+    environment: Environment,
     log: &Log,
     told_to_stop: impl Future<Output = ()>,
 ) -> i32 {
@@ -116,7 +136,7 @@ pub(in crate::stand_in) async fn live(
     }
     let stdin_ended = end_of_stdin(arguments.stdin);
     tokio::select! {
-        death = start_and_serve(&arguments, key, log) => {
+        death = start_and_serve(&arguments, environment, log) => {
             match &death {
                 Death::Usage => {}
                 Death::Config(error) => death::refused(log, error),
@@ -161,8 +181,8 @@ async fn end_of_stdin(wanted: StdinEnd) {
 }
 
 /// Serves for ever, unless the engine dies.
-async fn start_and_serve(arguments: &Arguments, key: Option<String>, log: &Log) -> Death {
-    match try_serve(arguments, key, log).await {
+async fn start_and_serve(arguments: &Arguments, environment: Environment, log: &Log) -> Death {
+    match try_serve(arguments, environment, log).await {
         Ok(never) => match never {},
         Err(death) => death,
     }
@@ -170,12 +190,12 @@ async fn start_and_serve(arguments: &Arguments, key: Option<String>, log: &Log) 
 
 async fn try_serve(
     arguments: &Arguments,
-    key: Option<String>,
+    environment: Environment,
     log: &Log,
 ) -> Result<Infallible, Death> {
     let time = Time::begin(arguments.speed);
     start::banner(log, arguments);
-    let settings = Settings::resolve(arguments, key).map_err(Death::Config)?;
+    let settings = Settings::resolve(arguments, environment.key).map_err(Death::Config)?;
     // vLLM takes its address first and listens when all is well: until then it refuses clients.
     let (socket, address) = bind(&settings).await.map_err(Death::Address)?;
     start::configuration(log, &settings);
@@ -194,7 +214,8 @@ async fn try_serve(
     let listener = socket.listen(BACKLOG).map_err(Death::Address)?;
     start::serving(log, address);
     let beat = tokio::spawn(throughput::report(engine.clone(), log.clone(), time));
-    let routes = Server::new(settings, &room, engine, log.clone()).routes();
+    let dev_mode = environment.dev_mode;
+    let routes = Server::new(settings, &room, engine, log.clone(), dev_mode).routes();
     let ended = listen(listener, routes).await;
     beat.abort();
     drop(host_memory);

@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::stand_in::http::server::DevMode;
 use crate::stand_in::log::writer::Log;
 use crate::stand_in::log::writer::tests::Captured;
-use crate::stand_in::serve::live;
+use crate::stand_in::serve::{Environment, live};
+
+mod surface;
 
 const KEY: &str = "sk-stand-in";
 /// Fast enough that no test waits for the imagined GPU.
@@ -31,12 +34,20 @@ struct Running {
 
 impl Running {
     async fn start(flags: &str) -> Self {
+        Self::start_in(DevMode::Off, flags).await
+    }
+
+    async fn start_in(dev_mode: DevMode, flags: &str) -> Self {
         let log = Captured::default();
         let (stop, stopped) = oneshot::channel();
         let args = words(&format!("some/model --served-model-name m {FAST} {flags}"));
         let sink = Log::to(log.clone());
+        let environment = Environment {
+            key: Some(KEY.to_owned()),
+            dev_mode,
+        };
         let engine = tokio::spawn(async move {
-            live(&args, Some(KEY.to_owned()), &sink, async {
+            live(&args, environment, &sink, async {
                 let _ = stopped.await;
             })
             .await
@@ -130,7 +141,7 @@ async fn end_of(line: &str) -> (i32, String) {
     let log = Captured::default();
     let code = live(
         &words(line),
-        None,
+        Environment::default(),
         &Log::to(log.clone()),
         std::future::pending(),
     )

@@ -33,6 +33,13 @@ pub enum AutoToolChoice {
     Disabled,
 }
 
+/// Whether `/load` counts the requests at work; vLLM does so only when told to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadTracking {
+    On,
+    Off,
+}
+
 /// Everything that decides what the engine does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -56,6 +63,7 @@ pub struct Settings {
     pub block_size: usize,
     pub details: PromptTokenDetails,
     pub tools: AutoToolChoice,
+    pub load_tracking: LoadTracking,
     pub tensor_parallel_size: i64,
     pub seed: i64,
     pub numbers: StandInProfile,
@@ -214,6 +222,11 @@ impl Settings {
                 AutoToolChoice::Enabled
             } else {
                 AutoToolChoice::Disabled
+            },
+            load_tracking: if given.switch("enable-server-load-tracking", false) {
+                LoadTracking::On
+            } else {
+                LoadTracking::Off
             },
             tensor_parallel_size: given.int("tensor-parallel-size").unwrap_or(1),
             seed: given.int("seed").unwrap_or(0),

@@ -162,6 +162,18 @@ impl BlockPool {
         }
     }
 
+    /// Forgets all known prefixes; false, and no change, while a sequence holds blocks.
+    pub fn forget(&mut self) -> bool {
+        if self.n_free() < self.n_blocks {
+            return false;
+        }
+        self.known.clear();
+        for block in &mut self.blocks {
+            block.hash = None;
+        }
+        true
+    }
+
     /// Gives blocks of one holder back. The end of a sequence is evicted before its beginning,
     /// which more prompts can share.
     pub fn release(&mut self, blocks: &[BlockId]) {

@@ -104,6 +104,14 @@ impl Engine {
         }
     }
 
+    /// Forgets the prefix cache; false while requests run, unless `preempt` sends them back to
+    /// the queue first.
+    pub fn reset_prefix_cache(&self, preempt: bool) -> bool {
+        let done = self.shared.lock().scheduler.reset_prefix_cache(preempt);
+        self.shared.bell.notify_one();
+        done
+    }
+
     /// How things stand.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.shared.lock();

@@ -163,6 +163,15 @@ impl Scheduler {
         }
     }
 
+    /// Forgets the prefix cache; false, and no change, while sequences run. With `preempt` they
+    /// lose their blocks first and are computed anew.
+    pub fn reset_prefix_cache(&mut self, preempt: bool) -> bool {
+        while preempt && !self.running.is_empty() {
+            self.preempt_youngest();
+        }
+        self.pool.forget()
+    }
+
     pub fn counts(&self) -> Counts {
         self.counts
     }

@@ -10,7 +10,7 @@ use crate::stand_in::http::error::{ApiError, Complaint};
 #[derive(Debug)]
 pub struct Fields<'a> {
     object: &'a Value,
-    /// Where the object stands, from `body`.
+    /// Where the object stands, from `body` or `query`.
     at: String,
     complaints: Vec<Complaint>,
 }
@@ -22,6 +22,14 @@ impl<'a> Fields<'a> {
             object: body,
             at: "body".to_owned(),
             complaints: Vec::new(),
+        }
+    }
+
+    /// The fields of a query.
+    pub fn of_query(query: &'a Value) -> Self {
+        Self {
+            at: "query".to_owned(),
+            ..Self::of(query)
         }
     }
 

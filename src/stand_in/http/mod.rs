@@ -3,8 +3,11 @@
 pub mod conversation;
 pub mod error;
 pub mod fields;
+pub mod gate;
 pub mod json;
+pub mod reply;
 pub mod request;
 pub mod response;
+pub mod routes;
 pub mod sampling;
 pub mod server;

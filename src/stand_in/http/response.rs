@@ -74,21 +74,27 @@ impl Writer {
         model: String,
         prompt_tokens: usize,
     ) -> Self {
-        let prefix = match shape {
-            Shape::Chat => "chatcmpl",
-            Shape::Completion => "cmpl",
-        };
-        let id = format!("{prefix}-{number:016x}");
-        Self {
+        let writer = Self {
             shape,
             accounting,
-            id,
+            id: String::new(),
             created,
             model,
             prompt_tokens,
             cached_tokens: 0,
             said: 0,
-        }
+        };
+        writer.named(&format!("{number:016x}"))
+    }
+
+    /// Makes the answer's id of a name that the client chose.
+    pub fn named(mut self, name: &str) -> Self {
+        let prefix = match self.shape {
+            Shape::Chat => "chatcmpl",
+            Shape::Completion => "cmpl",
+        };
+        self.id = format!("{prefix}-{name}");
+        self
     }
 
     /// The events of one piece: with the first of a chat comes the role in front.

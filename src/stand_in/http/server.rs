@@ -1,5 +1,5 @@
-//! The HTTP face: routes, the key, the access log. What requests mean and how answers look is
-//! in `request` and `response`.
+//! What is behind each path, and the access log. What requests mean and how answers look is in
+//! `request` and `response`.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
@@ -8,25 +8,36 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, SERVER};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, RawQuery, Request, State};
+use axum::http::header::{CONTENT_TYPE, HeaderValue, SERVER};
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use futures_util::stream;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::stand_in::command::settings::Settings;
+use crate::stand_in::command::settings::{LoadTracking, Settings};
 use crate::stand_in::engine::clock::{Engine, Reply};
 use crate::stand_in::engine::memory::KvRoom;
 use crate::stand_in::engine::metrics::{Identity, render};
 use crate::stand_in::http::error::ApiError;
+use crate::stand_in::http::fields::Fields;
+use crate::stand_in::http::gate::{guard, origins};
+use crate::stand_in::http::reply::{JsonBody, error_response, json_response};
 use crate::stand_in::http::request::{Delivery, Question, Reader};
 use crate::stand_in::http::response::{Accounting, DONE, Shape, Writer, models};
-use crate::stand_in::log::writer::Log;
+use crate::stand_in::http::routes::Routes;
+use crate::stand_in::log::writer::{Level, Log, Process};
 use crate::stand_in::model::tokens::decode;
+
+/// Whether routes are open that change the engine's state, which vLLM opens to developers only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DevMode {
+    On,
+    #[default]
+    Off,
+}
 
 /// What every handler needs.
 pub struct Server {
@@ -36,6 +47,7 @@ pub struct Server {
     identity: Identity,
     engine: Engine,
     log: Log,
+    dev_mode: DevMode,
     /// Makes the ids of answers.
     ids: RandomState,
     answers: AtomicU64,
@@ -44,7 +56,13 @@ pub struct Server {
 type Shared = State<Arc<Server>>;
 
 impl Server {
-    pub fn new(settings: Settings, room: &KvRoom, engine: Engine, log: Log) -> Arc<Self> {
+    pub fn new(
+        settings: Settings,
+        room: &KvRoom,
+        engine: Engine,
+        log: Log,
+        dev_mode: DevMode,
+    ) -> Arc<Self> {
         let now = jiff::Timestamp::now();
         Arc::new(Self {
             reader: Reader::new(&settings, room.max_model_len),
@@ -53,6 +71,7 @@ impl Server {
             settings,
             engine,
             log,
+            dev_mode,
             ids: RandomState::new(),
             answers: AtomicU64::new(0),
         })
@@ -60,28 +79,26 @@ impl Server {
 
     /// All routes. Must be served with the client's address as connect info.
     pub fn routes(self: Arc<Self>) -> Router {
-        Router::new()
-            .route("/health", get(async || StatusCode::OK))
-            .route(
-                "/version",
-                get(async |State(server): Shared| {
-                    let version = server.settings.numbers.vllm_version;
-                    json_response(200, &json!({"version": version.name()}))
-                }),
-            )
-            .route("/metrics", get(metrics))
-            .route("/tokenize", post(tokenize))
-            .route("/detokenize", post(detokenize))
-            .route("/v1/models", get(list_models))
-            .route("/v1/chat/completions", post(chat))
-            .route("/v1/completions", post(completion))
-            .fallback(async || json_response(404, &json!({"detail": "Not Found"})))
-            .method_not_allowed_fallback(async || {
-                json_response(405, &json!({"detail": "Method Not Allowed"}))
-            })
+        let mut routes = Routes::new()
+            .get("/health", async || StatusCode::OK)
+            .get_and_post("/ping", async || StatusCode::OK)
+            .get("/version", version)
+            .get("/load", load)
+            .get("/metrics", metrics)
+            .post("/tokenize", tokenize)
+            .post("/detokenize", detokenize)
+            .get("/v1/models", list_models)
+            .post("/v1/chat/completions", chat)
+            .post("/v1/completions", completion);
+        if self.dev_mode == DevMode::On {
+            routes = routes.post("/reset_prefix_cache", reset_prefix_cache);
+        }
+        routes
+            .into_router()
             // vLLM takes bodies of any length.
             .layer(DefaultBodyLimit::disable())
-            .layer(from_fn_with_state(Arc::clone(&self), guard))
+            .layer(from_fn(origins))
+            .layer(from_fn_with_state(Arc::clone(&self), guarded))
             .layer(from_fn_with_state(Arc::clone(&self), log_access))
             .with_state(self)
     }
@@ -102,26 +119,20 @@ impl Server {
         )
     }
 
-    fn is_open_to(&self, path: &str, headers: &HeaderMap) -> bool {
-        let guarded = ["/v1", "/v2", "/inference"]
-            .iter()
-            .any(|prefix| path.starts_with(prefix));
-        if !guarded || self.settings.api_keys.is_empty() {
-            return true;
-        }
-        let shown = headers
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.strip_prefix("Bearer "));
-        shown.is_some_and(|shown| self.settings.api_keys.iter().any(|key| key == shown))
-    }
-
-    async fn answer(&self, shape: Shape, question: Result<Question, ApiError>) -> Response {
+    async fn answer(
+        &self,
+        shape: Shape,
+        headers: &HeaderMap,
+        question: Result<Question, ApiError>,
+    ) -> Response {
         let question = match question {
             Ok(question) => question,
             Err(error) => return error_response(&error),
         };
-        let writer = self.writer(shape, question.prompt.len());
+        let mut writer = self.writer(shape, question.prompt.len());
+        if let Some(id) = headers.get("x-request-id").and_then(|id| id.to_str().ok()) {
+            writer = writer.named(id);
+        }
         let mut reply = self.engine.ask(question.prompt, question.answer);
         match question.delivery {
             Delivery::Streamed { usage } => event_stream(writer, reply, usage),
@@ -136,14 +147,8 @@ impl Server {
     }
 }
 
-/// Lets only those who show a key to what is behind it. The error is a text, not an object, as
-/// vLLM's is.
-async fn guard(State(server): Shared, request: Request, next: Next) -> Response {
-    if server.is_open_to(request.uri().path(), request.headers()) {
-        next.run(request).await
-    } else {
-        json_response(401, &json!({"error": "Unauthorized"}))
-    }
+async fn guarded(State(server): Shared, request: Request, next: Next) -> Response {
+    guard(&server.settings.api_keys, request, next).await
 }
 
 async fn log_access(
@@ -169,6 +174,48 @@ async fn log_access(
         .headers_mut()
         .insert(SERVER, HeaderValue::from_static("uvicorn"));
     response
+}
+
+async fn version(State(server): Shared) -> Response {
+    let version = server.settings.numbers.vllm_version;
+    json_response(200, &json!({"version": version.name()}))
+}
+
+/// The requests that are at work, where they are counted at all.
+async fn load(State(server): Shared) -> Response {
+    let gauges = server.engine.snapshot().gauges;
+    let load = match server.settings.load_tracking {
+        LoadTracking::On => gauges.running + gauges.waiting,
+        LoadTracking::Off => 0,
+    };
+    json_response(200, &json!({"server_load": load}))
+}
+
+async fn reset_prefix_cache(State(server): Shared, RawQuery(query): RawQuery) -> Response {
+    let preempt = match query_flag(query.as_deref(), "reset_running_requests") {
+        Ok(preempt) => preempt.unwrap_or(false),
+        Err(error) => return error_response(&error),
+    };
+    server.log.line(
+        Process::ApiServer,
+        Level::Info,
+        "api_router.py:40",
+        "Resetting prefix cache...",
+    );
+    let success = server.engine.reset_prefix_cache(preempt);
+    json_response(200, &json!({"success": success}))
+}
+
+/// A flag in a query, read as one in a body; `None` where it is not there.
+fn query_flag(query: Option<&str>, name: &str) -> Result<Option<bool>, ApiError> {
+    let given = query
+        .unwrap_or_default()
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let query = json!({name: given});
+    let mut fields = Fields::of_query(&query);
+    let flag = fields.flag(name);
+    fields.finish().map(|()| flag)
 }
 
 async fn metrics(State(server): Shared) -> Response {
@@ -214,37 +261,18 @@ async fn detokenize(State(server): Shared, JsonBody(body): JsonBody) -> Response
     }
 }
 
-async fn chat(State(server): Shared, JsonBody(body): JsonBody) -> Response {
+async fn chat(State(server): Shared, headers: HeaderMap, JsonBody(body): JsonBody) -> Response {
     let question = server.reader.chat(&body);
-    server.answer(Shape::Chat, question).await
+    server.answer(Shape::Chat, &headers, question).await
 }
 
-async fn completion(State(server): Shared, JsonBody(body): JsonBody) -> Response {
+async fn completion(
+    State(server): Shared,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Response {
     let question = server.reader.completion(&body);
-    server.answer(Shape::Completion, question).await
-}
-
-/// A body that is declared as JSON. What it holds is read elsewhere.
-struct JsonBody(Bytes);
-
-impl<S: Send + Sync> FromRequest<S> for JsonBody {
-    type Rejection = Response;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
-        let declared = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split(';').next())
-            .is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
-        if !declared {
-            return Err(error_response(&ApiError::media_type()));
-        }
-        Bytes::from_request(request, state)
-            .await
-            .map(Self)
-            .map_err(IntoResponse::into_response)
-    }
+    server.answer(Shape::Completion, &headers, question).await
 }
 
 fn event_stream(writer: Writer, reply: Reply, usage: bool) -> Response {
@@ -263,18 +291,4 @@ fn event_stream(writer: Writer, reply: Reply, usage: bool) -> Response {
     });
     let kind = "text/event-stream; charset=utf-8";
     ([(CONTENT_TYPE, kind)], Body::from_stream(events)).into_response()
-}
-
-fn json_response(status: u16, body: &Value) -> Response {
-    let status = StatusCode::from_u16(status).expect("the statuses of this server are valid");
-    (
-        status,
-        [(CONTENT_TYPE, "application/json")],
-        body.to_string(),
-    )
-        .into_response()
-}
-
-fn error_response(error: &ApiError) -> Response {
-    json_response(error.status, &error.body())
 }
