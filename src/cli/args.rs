@@ -72,6 +72,8 @@ pub(super) enum Verb {
     Diagnose(DiagnoseArgs),
     /// Remove containers and processes that dead runs left on this host.
     Clean(CleanArgs),
+    /// Print the JSON Schema of a kind of file, for editors.
+    Schema(SchemaArgs),
     /// gridrun's own fake engine.
     StandIn(StandInArgs),
 }
@@ -264,6 +266,21 @@ pub(super) struct CleanArgs {
     /// How the removed things are listed.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// The kind of file.
+    #[arg(value_name = "KIND")]
+    pub kind: SchemaKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SchemaKind {
+    /// What to try: experiments/NAME.toml.
+    Experiment,
+    /// What does not vary: profiles/NAME.toml.
+    Profile,
 }
 
 #[derive(Debug, Args)]

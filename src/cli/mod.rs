@@ -15,6 +15,7 @@ mod report;
 mod resume;
 mod run;
 mod run_dir;
+mod schema;
 mod signals;
 mod source;
 mod stand_in;
@@ -38,6 +39,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         args::Verb::Report(args) => report::report(&args),
         args::Verb::Diagnose(args) => diagnose::diagnose(&args),
         args::Verb::Clean(args) => clean::clean(&args),
+        args::Verb::Schema(args) => schema::schema(&args),
         args::Verb::StandIn(args) => stand_in::stand_in(args),
     }
 }

@@ -542,3 +542,26 @@ const LIMIT: Shape = Shape::Whole {
     min: -1,
     max: i64::MAX,
 };
+
+/// The limits that Docker knows by name.
+pub const LIMITS: &[&str] = &[
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+];
+
+/// Variables of an engine that gridrun sets itself, and why a file must not.
+pub const RESERVED_VARIABLES: &[(&str, &str)] =
+    &[("VLLM_API_KEY", "every engine gets a key of its own")];

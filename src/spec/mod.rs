@@ -9,6 +9,7 @@ pub mod near;
 pub mod profile;
 mod read;
 pub mod scenario;
+pub mod schema;
 pub mod secret;
 pub mod vllm_flags;
 pub mod vllm_version;

@@ -14,6 +14,12 @@ pub fn is_secret_flag(name: &str) -> bool {
     speaks_of_a_secret(name) || words(name).last().is_some_and(|word| names_a_secret(&word))
 }
 
+/// What [`is_secret_variable`] says, as a regular expression for those who cannot ask it.
+pub const VARIABLE_PATTERN: &str = "(?:[Kk][Ee][Yy]|[Tt][Oo][Kk][Ee][Nn])(?:[-_]|$)|[Ss][Ee][Cc][Rr][Ee][Tt]|[Pp][Aa][Ss][Ss][Ww][Oo][Rr][Dd]";
+
+/// What [`is_secret_flag`] says, likewise.
+pub const FLAG_PATTERN: &str = "(?:[Kk][Ee][Yy]|[Tt][Oo][Kk][Ee][Nn])$|[Ss][Ee][Cc][Rr][Ee][Tt]|[Pp][Aa][Ss][Ss][Ww][Oo][Rr][Dd]";
+
 fn words(name: &str) -> impl Iterator<Item = String> {
     name.split(['_', '-']).map(str::to_uppercase)
 }

@@ -127,6 +127,11 @@ pub fn reserved(name: &FlagName) -> Option<&'static str> {
         .map(|(_, why)| *why)
 }
 
+/// Every flag, in the order of their names.
+pub fn all() -> impl Iterator<Item = &'static KnownFlag> {
+    table::TABLE.iter()
+}
+
 /// Every valid spelling, for near names.
 pub fn names() -> impl Iterator<Item = &'static str> {
     table::TABLE

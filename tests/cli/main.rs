@@ -9,3 +9,4 @@ mod rehearse;
 mod report;
 mod resume;
 mod run;
+mod schema;

@@ -12,6 +12,7 @@
 mod architecture;
 mod diagnosis;
 mod results;
+mod schema;
 mod tables;
 
 use std::fmt::Write;

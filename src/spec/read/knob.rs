@@ -6,14 +6,12 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use crate::spec::diagnostic::{Diagnostic, FileRole, Span};
 use crate::spec::flag::{DEFAULT_MARK, FlagName, FlagValue, Knob};
+use crate::spec::keys::RESERVED_VARIABLES;
 use crate::spec::near::nearest;
 use crate::spec::read::scalar::{float, integer, is_env_name, number, shown};
 use crate::spec::read::walk::{Field, Node, Reader, in_file_order, with_help};
 use crate::spec::secret::{is_secret_flag, is_secret_variable};
 use crate::spec::vllm_flags::{self, FlagKind, HELP_VERSION, KnownFlag};
-
-/// Variables that gridrun sets itself.
-const RESERVED_ENV: &[(&str, &str)] = &[("VLLM_API_KEY", "every engine gets a key of its own")];
 
 /// One flag or variable of a table, by its long name.
 pub(super) struct Knobbed<'n> {
@@ -116,7 +114,10 @@ impl Reader<'_> {
             );
             return false;
         }
-        match RESERVED_ENV.iter().find(|(reserved, _)| *reserved == name) {
+        match RESERVED_VARIABLES
+            .iter()
+            .find(|(reserved, _)| *reserved == name)
+        {
             Some((_, why)) => {
                 self.report(Diagnostic::error(
                     at,

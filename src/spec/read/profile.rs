@@ -17,25 +17,6 @@ use crate::spec::read::walk::{Field, Fields, Node, Reader, in_file_order, with_h
 use crate::spec::secret::is_secret_variable;
 use crate::spec::vllm_version::VllmVersion;
 
-/// The limits that Docker knows by name.
-const LIMITS: &[&str] = &[
-    "core",
-    "cpu",
-    "data",
-    "fsize",
-    "locks",
-    "memlock",
-    "msgqueue",
-    "nice",
-    "nofile",
-    "nproc",
-    "rss",
-    "rtprio",
-    "rttime",
-    "sigpending",
-    "stack",
-];
-
 /// `None` when a part that the rest depends on is wrong; that has been reported.
 pub(super) fn profile(
     reader: &mut Reader<'_>,
@@ -279,11 +260,11 @@ fn ulimits(reader: &mut Reader<'_>, field: Field<'_>) -> Vec<Ulimit> {
     let mut limits = Vec::new();
     for (key, node) in in_file_order(table) {
         let name = key.get_ref().as_ref();
-        if !LIMITS.contains(&name) {
-            let near = nearest(name, LIMITS.iter().copied());
+        if !keys::LIMITS.contains(&name) {
+            let near = nearest(name, keys::LIMITS.iter().copied());
             let help = match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("limits: {}", LIMITS.join(", ")),
+                None => format!("limits: {}", keys::LIMITS.join(", ")),
             };
             let found = Diagnostic::error(
                 reader.span(key.span()),
