@@ -281,6 +281,8 @@ pub(super) enum SchemaKind {
     Experiment,
     /// What does not vary: profiles/NAME.toml.
     Profile,
+    /// How stand-ins are to fail.
+    Scenario,
 }
 
 #[derive(Debug, Args)]

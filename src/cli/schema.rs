@@ -1,4 +1,4 @@
-//! `gridrun schema experiment|profile`.
+//! `gridrun schema experiment|profile|scenario`.
 
 use std::io::Write;
 
@@ -10,6 +10,7 @@ pub(super) fn schema(args: &SchemaArgs) -> anyhow::Result<Exit> {
     let kind = match args.kind {
         SchemaKind::Experiment => FileKind::Experiment,
         SchemaKind::Profile => FileKind::Profile,
+        SchemaKind::Scenario => FileKind::Scenario,
     };
     write!(std::io::stdout().lock(), "{}", schema::text(kind))?;
     Ok(Exit::Success)

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::measure::metric::{MetricDef, Scale, Shape as MetricShape, Stat, Unit, WorkloadKind};
 use crate::spec::keys::{self, Each, Key, Presence, Shape};
+use crate::spec::scenario::FaultKind;
 
 mod flags;
 mod layout;
@@ -21,15 +22,17 @@ mod tests;
 pub enum FileKind {
     Experiment,
     Profile,
+    Scenario,
 }
 
 impl FileKind {
-    pub const ALL: [Self; 2] = [Self::Experiment, Self::Profile];
+    pub const ALL: [Self; 3] = [Self::Experiment, Self::Profile, Self::Scenario];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Experiment => "experiment",
             Self::Profile => "profile",
+            Self::Scenario => "scenario",
         }
     }
 
@@ -37,6 +40,7 @@ impl FileKind {
         match self {
             Self::Experiment => keys::EXPERIMENT,
             Self::Profile => keys::PROFILE,
+            Self::Scenario => keys::scenario::SCENARIO,
         }
     }
 
@@ -45,6 +49,7 @@ impl FileKind {
         match self {
             Self::Experiment => &[(Each::Axis, true), (Each::AnyOf, true), (Each::One, true)],
             Self::Profile => &[(Each::One, false)],
+            Self::Scenario => &[(Each::AnyOf, true), (Each::One, false)],
         }
     }
 }
@@ -200,6 +205,15 @@ fn of_shape(shape: Shape, presence: Presence) -> Map<String, Value> {
         Shape::EnvName => object(json!({ "type": "string", "pattern": flags::VARIABLE })),
         Shape::Texts => object(json!({ "type": "array", "items": { "type": "string" } })),
         Shape::Kind => object(json!({ "enum": WorkloadKind::ALL.map(WorkloadKind::name) })),
+        Shape::FaultKind => object(json!({ "enum": FaultKind::ALL.map(FaultKind::name) })),
+        Shape::Starts => object(json!({ "anyOf": [
+            { "enum": ["every", "first"] },
+            {
+                "type": "array",
+                "minItems": 1,
+                "items": { "type": "integer", "minimum": 1, "maximum": u32::MAX },
+            },
+        ] })),
         Shape::Metric => object(json!({
             "type": "string",
             "pattern": format!(r"^\s*{NODE}\.{}\s*$", any(&metrics(|_| true))),
@@ -207,8 +221,21 @@ fn of_shape(shape: Shape, presence: Presence) -> Map<String, Value> {
         Shape::Condition => object(json!({ "type": "string", "pattern": condition_pattern() })),
         Shape::Table(keys) => table(keys),
         Shape::Tables(keys) => list(Value::Object(table(keys))),
-        Shape::Workloads(keys) => list(workloads(keys)),
-        Shape::Knobs { each, env } => object(json!({ "$ref": flags::reference(each, env) })),
+        Shape::Workloads(keys) => {
+            let kinds = WorkloadKind::ALL.map(|kind| (kind.name(), keys::of_kind(kind)));
+            list(by_kind(keys, &kinds))
+        }
+        Shape::Faults(keys) => {
+            let kinds = FaultKind::ALL.map(|kind| (kind.name(), keys::scenario::of_kind(kind)));
+            list(by_kind(keys, &kinds))
+        }
+        Shape::Knobs { each, env } => {
+            let mut knobs = object(json!({ "$ref": flags::reference(each, env) }));
+            if presence == Presence::Required {
+                knobs.insert("minProperties".to_owned(), json!(1));
+            }
+            knobs
+        }
         Shape::Env => flags::environment(Value::Object(table(keys::FROM_ENV))),
         Shape::Gpus => object(json!({ "anyOf": [
             { "enum": ["all", "none"] },
@@ -239,22 +266,20 @@ fn of_shape(shape: Shape, presence: Presence) -> Map<String, Value> {
 }
 
 /// A table for each kind, so that an editor offers the keys of the kind that stands there.
-fn workloads(keys: &[Key]) -> Value {
-    let of_kind = WorkloadKind::ALL.map(|kind| {
-        let all: Vec<Key> = keys.iter().chain(keys::of_kind(kind)).copied().collect();
+fn by_kind(keys: &[Key], kinds: &[(&str, &[Key])]) -> Value {
+    let of_kind = |(name, own): &(&str, &[Key])| {
+        let all: Vec<Key> = keys.iter().chain(*own).copied().collect();
         let mut table = table(&all);
-        if let Some(Value::Object(properties)) = table.get_mut("properties") {
-            for (key, value) in keys.iter().zip(properties.values_mut()) {
-                if key.shape == Shape::Kind {
-                    *value = json!({ "description": key.help, "const": kind.name() });
-                }
-            }
+        if let Some(Value::Object(properties)) = table.get_mut("properties")
+            && let Some(kind) = properties.get_mut("kind")
+        {
+            *kind = json!({ "description": kind["description"], "const": name });
         }
         Value::Object(table)
-    });
-    match of_kind.as_slice() {
-        [one] => one.clone(),
-        kinds => json!({ "oneOf": kinds }),
+    };
+    match kinds {
+        [one] => of_kind(one),
+        several => json!({ "oneOf": several.iter().map(of_kind).collect::<Vec<_>>() }),
     }
 }
 

@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use crate::spec::diagnostic::{Source, has_errors};
 use crate::spec::flag::FlagName;
-use crate::spec::load;
 use crate::spec::schema::{FileKind, schema};
 use crate::spec::vllm_flags;
+use crate::spec::{load, load_scenario};
 
 const PROFILE: &str = "\
 [engine]
@@ -250,5 +250,39 @@ fn a_gate_is_refused_where_reading_refuses_it_for_its_words() {
         let text = format!("{EXPERIMENT}[[gate]]\nrequire = \"{gate}\"\n");
         assert_eq!(reads(&text, PROFILE), good, "read: {gate}");
         assert_eq!(judge.accepts(&text), good, "schema: {gate}");
+    }
+}
+
+#[test]
+fn a_fault_is_refused_where_reading_refuses_it_for_its_words() {
+    let judge = Judge::of(FileKind::Scenario);
+    for (fault, good) in [
+        ("kind = \"port-held\"", true),
+        ("kind = \"port-hold\"", false),
+        ("kind = \"port-held\"\nlingers = \"1s\"", false),
+        (
+            "kind = \"worker-dies\"\nat_request = 3\nlingers = \"1s\"",
+            true,
+        ),
+        ("kind = \"http-errors\"\nstatus = 429", true),
+        ("kind = \"http-errors\"\nstatus = 200", false),
+        ("kind = \"http-errors\"", false),
+        ("kind = \"port-held\"\nstarts = \"first\"", true),
+        ("kind = \"port-held\"\nstarts = [1, 2]", true),
+        ("kind = \"port-held\"\nstarts = [0]", false),
+        ("kind = \"port-held\"\nstarts = 1", false),
+        ("kind = \"port-held\"\nwhere = { gpu-mem = 0.9 }", true),
+        ("kind = \"port-held\"\nwhere = { gpu-mem = 9 }", false),
+        ("kind = \"wrong-config\"\nset = { prefix = false }", true),
+        ("kind = \"wrong-config\"\nset = { }", false),
+    ] {
+        let text = format!("[[fault]]\n{fault}\n");
+        let source = Source {
+            path: "s.toml".to_owned(),
+            text: Arc::from(text.as_str()),
+        };
+        let read = load_scenario(&source).scenario.is_some();
+        assert_eq!(read, good, "read: {fault}");
+        assert_eq!(judge.accepts(&text), good, "schema: {fault}");
     }
 }
