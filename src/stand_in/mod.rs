@@ -10,6 +10,8 @@ mod serve;
 #[cfg(test)]
 mod tests;
 mod version;
+#[cfg(test)]
+mod version_tests;
 
 pub use command::numbers::{EXIT_WITH_STDIN, options};
 pub use serve::serve;

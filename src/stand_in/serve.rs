@@ -23,6 +23,7 @@ use crate::stand_in::engine::time::Time;
 use crate::stand_in::http::server::{DevMode, Server};
 use crate::stand_in::log::death;
 use crate::stand_in::log::start;
+use crate::stand_in::log::stop;
 use crate::stand_in::log::throughput;
 use crate::stand_in::log::writer::{Level, Log, Process};
 
@@ -159,7 +160,7 @@ fn n_workers(arguments: &Arguments) -> usize {
 }
 
 fn stop(log: &Log) -> i32 {
-    start::shutdown(log);
+    stop::shutdown(log);
     0
 }
 
@@ -206,13 +207,13 @@ async fn try_serve(
     // Kept for as long as the engine lives.
     let host_memory = load_weights(&settings, pause.mul_f64(0.6), time, log).await?;
     let room = fit(&settings).map_err(Death::Device)?;
-    start::kv_room(log, &room);
+    start::kv_room(log, &settings, &room);
     time.sleep(pause.mul_f64(0.3)).await;
-    start::initialized(log, time.since(began));
+    start::initialized(log, &settings, &room, time.since(began));
 
     let engine = Engine::start(scheduler(&settings, &room), time);
     let listener = socket.listen(BACKLOG).map_err(Death::Address)?;
-    start::serving(log, address);
+    start::serving(log, &room, address);
     let beat = tokio::spawn(throughput::report(engine.clone(), log.clone(), time));
     let dev_mode = environment.dev_mode;
     let routes = Server::new(settings, &room, engine, log.clone(), dev_mode).routes();

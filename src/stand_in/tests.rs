@@ -24,16 +24,16 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// An engine that serves, and the means to ask it and to stop it.
-struct Running {
-    url: String,
-    log: Captured,
+pub(super) struct Running {
+    pub(super) url: String,
+    pub(super) log: Captured,
     stop: oneshot::Sender<()>,
     engine: JoinHandle<i32>,
     client: Client,
 }
 
 impl Running {
-    async fn start(flags: &str) -> Self {
+    pub(super) async fn start(flags: &str) -> Self {
         Self::start_in(DevMode::Off, flags).await
     }
 
@@ -54,8 +54,11 @@ impl Running {
         });
         let url = loop {
             let text = log.text();
-            if let Some((_, behind)) = text.split_once("Uvicorn running on ") {
-                break behind.split(' ').next().unwrap().to_owned();
+            if text.contains("Application startup complete.")
+                && let Some((_, behind)) = text.split_once(" on http://")
+                && let Some((address, _)) = behind.split_once(['\n', ' '])
+            {
+                break format!("http://{address}");
             }
             assert!(!engine.is_finished(), "the engine died:\n{text}");
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -71,7 +74,7 @@ impl Running {
         }
     }
 
-    async fn get(&self, path: &str) -> Response {
+    pub(super) async fn get(&self, path: &str) -> Response {
         self.client
             .get(format!("{}{path}", self.url))
             .bearer_auth(KEY)
@@ -80,7 +83,7 @@ impl Running {
             .unwrap()
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Response {
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Response {
         let request = self
             .client
             .post(format!("{}{path}", self.url))
@@ -88,7 +91,7 @@ impl Running {
         request.json(body).send().await.unwrap()
     }
 
-    async fn chat(&self, body: &Value) -> Value {
+    pub(super) async fn chat(&self, body: &Value) -> Value {
         let response = self.post("/v1/chat/completions", body).await;
         assert_eq!(response.status(), 200);
         response.json().await.unwrap()
@@ -102,13 +105,13 @@ impl Running {
         line.rsplit(' ').next().unwrap().parse().unwrap()
     }
 
-    async fn end(self) -> (i32, String) {
+    pub(super) async fn end(self) -> (i32, String) {
         self.stop.send(()).unwrap();
         (self.engine.await.unwrap(), self.log.text())
     }
 }
 
-fn question(text: &str, extra: &Value) -> Value {
+pub(super) fn question(text: &str, extra: &Value) -> Value {
     let mut body = json!({
         "model": "m",
         "messages": [{"role": "user", "content": text}],
@@ -137,7 +140,7 @@ fn events(text: &str) -> (Vec<Value>, bool) {
 }
 
 /// How an engine that cannot serve ends: exit code and log.
-async fn end_of(line: &str) -> (i32, String) {
+pub(super) async fn end_of(line: &str) -> (i32, String) {
     let log = Captured::default();
     let code = live(
         &words(line),
@@ -372,7 +375,9 @@ async fn a_client_that_goes_away_frees_its_place() {
 
 #[tokio::test]
 async fn a_stopped_engine_exits_with_zero_and_has_logged_its_life() {
-    let engine = Running::start("--max-num-seqs 8 --no-enable-prefix-caching").await;
+    let engine =
+        Running::start("--max-num-seqs 8 --no-enable-prefix-caching --max-num-batched-tokens 4096")
+            .await;
     engine.get("/health").await;
     engine
         .post(
@@ -387,7 +392,7 @@ async fn a_stopped_engine_exits_with_zero_and_has_logged_its_life() {
         "version 0.32.0",
         "non-default args: {'model_tag': 'some/model', 'host': '127.0.0.1', 'port': 0, ",
         "'max_num_seqs': 8, 'enable_prefix_caching': False",
-        "Chunked prefill is enabled with max_num_batched_tokens=2048.",
+        "Chunked prefill is enabled with max_num_batched_tokens=4096.",
         "Initializing a V1 LLM engine (v0.32.0) with config: model='some/model'",
         "max_seq_len=8192,",
         "enable_prefix_caching=False, enable_chunked_prefill=True",
@@ -427,7 +432,7 @@ async fn engines_that_cannot_serve_end_as_vllm_would() {
         (
             format!("m {FAST} --gpu-memory-utilization 0.2"),
             1,
-            "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}",
+            "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': 1}",
         ),
         (
             format!("m --host 127.0.0.1 --port {port}"),

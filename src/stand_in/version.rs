@@ -29,7 +29,25 @@ pub enum Decoration {
     Logger,
 }
 
+/// What checks a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pydantic {
+    /// vLLM's own lines.
+    None,
+    /// The library, in this version.
+    Version(&'static str),
+}
+
 impl VllmVersion {
+    pub(in crate::stand_in) fn pydantic(self) -> Pydantic {
+        match self {
+            Self::V0_6_4 | Self::V0_8_5 => Pydantic::None,
+            Self::V0_9_2 | Self::V0_10_1 | Self::V0_11_0 => Pydantic::Version("2.11"),
+            Self::V0_18_0 => Pydantic::Version("2.12"),
+            Self::V0_32_0 => Pydantic::Version("2.14"),
+        }
+    }
+
     pub(in crate::stand_in) fn generation(self) -> Generation {
         match self {
             Self::V0_6_4 => Generation::V0,

@@ -68,6 +68,8 @@ pub struct Settings {
     pub seed: i64,
     pub numbers: StandInProfile,
     pub stdin: StdinEnd,
+    /// What was given, for the log to repeat.
+    pub arguments: Arguments,
 }
 
 /// A configuration that vLLM refuses. Displays as the end of its traceback.
@@ -232,6 +234,7 @@ impl Settings {
             seed: given.int("seed").unwrap_or(0),
             numbers: arguments.numbers.clone(),
             stdin: arguments.stdin,
+            arguments: arguments.clone(),
         };
         check_tools(&settings, given.text("tool-call-parser"))?;
         check_batch(&settings, length)?;

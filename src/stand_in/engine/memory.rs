@@ -49,7 +49,10 @@ pub enum Exhausted {
         longest: usize,
     },
     /// The card is full when the sampler is tried with as many requests.
-    SamplerWarmUp { max_num_seqs: usize },
+    SamplerWarmUp {
+        max_num_seqs: usize,
+        allocation: FailedAllocation,
+    },
     /// The card is full when graphs and buffers are made.
     Device { allocation: FailedAllocation },
 }
@@ -104,7 +107,15 @@ pub fn fit(settings: &Settings) -> Result<KvRoom, Exhausted> {
         return Err(Exhausted::Device { allocation });
     }
     if free - numbers.overhead < warm_up {
-        return Err(Exhausted::SamplerWarmUp { max_num_seqs: seqs });
+        let allocation = FailedAllocation {
+            tried: warm_up,
+            total,
+            free: free - numbers.overhead,
+        };
+        return Err(Exhausted::SamplerWarmUp {
+            max_num_seqs: seqs,
+            allocation,
+        });
     }
     Ok(room)
 }
@@ -243,9 +254,17 @@ mod tests {
     fn overhead_per_sequence_dies_in_the_warm_up_of_the_sampler() {
         let flags = "--stand-in-overhead 104MiB --stand-in-overhead-per-seq 3MiB";
         assert!(fit_with(flags).is_ok());
+        let allocation = FailedAllocation {
+            tried: 99 * MIB,
+            total: 1000 * MIB,
+            free: 96 * MIB,
+        };
         assert_eq!(
             fit_with(&format!("{flags} --max-num-seqs 33")),
-            Err(Exhausted::SamplerWarmUp { max_num_seqs: 33 })
+            Err(Exhausted::SamplerWarmUp {
+                max_num_seqs: 33,
+                allocation
+            })
         );
     }
 

@@ -1,16 +1,17 @@
-//! How vLLM dies at its start, in its own words: the cause on the lines of the process that
-//! failed, wrapped in tracebacks, and the front end's last line that says nothing of it.
+//! How vLLM dies at its start: the cause on the lines of the process that failed, wrapped in
+//! tracebacks, handed up from process to process, and the front end's last line that says
+//! nothing of it.
 
 use crate::stand_in::command::settings::ConfigError;
-use crate::stand_in::engine::memory::{Exhausted, FailedAllocation};
+use crate::stand_in::engine::memory::Exhausted;
+use crate::stand_in::log::cause::{
+    Cause, Frame, LOAD_MODEL, Raised, advice_on_weights, cause_of, refusal,
+};
+use crate::stand_in::log::place;
 use crate::stand_in::log::writer::{Level, Log, Process};
+use crate::stand_in::version::{Generation, VllmVersion};
 
 const SITE: &str = "/usr/local/lib/python3.12/dist-packages/vllm";
-const MORE: &str =
-    "See https://docs.vllm.ai/en/latest/configuration/conserving_memory/ for more details.";
-
-/// One call of a traceback: file under [`SITE`], line, function, code.
-type Frame = (&'static str, u32, &'static str, &'static str);
 
 const FRONT_END: &[Frame] = &[
     (
@@ -26,13 +27,11 @@ const FRONT_END: &[Frame] = &[
         "uvloop.run(run_server(args))",
     ),
 ];
+const V0_FRONT_END: &[Frame] = &[
+    ("scripts.py", 195, "main", "args.dispatch_function(args)"),
+    ("scripts.py", 41, "serve", "uvloop.run(run_server(args))"),
+];
 const ENGINE_CLIENT: &[Frame] = &[
-    (
-        "entrypoints/launchers/api_server/entry.py",
-        61,
-        "build_async_engine_client",
-        "async with build_async_engine_client_from_engine_args(",
-    ),
     (
         "v1/engine/core_client.py",
         682,
@@ -46,6 +45,12 @@ const ENGINE_CLIENT: &[Frame] = &[
         "raise RuntimeError(",
     ),
 ];
+const V0_ENGINE_CLIENT: &[Frame] = &[(
+    "entrypoints/openai/api_server.py",
+    210,
+    "build_async_engine_client_from_engine_args",
+    "raise RuntimeError(",
+)];
 const CONFIG: &[Frame] = &[(
     "engine/arg_utils.py",
     2617,
@@ -54,13 +59,13 @@ const CONFIG: &[Frame] = &[(
 )];
 const SOCKET: &[Frame] = &[
     (
-        "entrypoints/launchers/launcher.py",
+        "entrypoints/openai/api_server.py",
         398,
         "setup_server",
-        "sock = create_server_socket(sock_addr, reuse_port=reuse_port)",
+        "sock = create_server_socket(sock_addr)",
     ),
     (
-        "entrypoints/launchers/launcher.py",
+        "entrypoints/openai/api_server.py",
         348,
         "create_server_socket",
         "sock.bind(addr)",
@@ -71,7 +76,7 @@ const ENGINE_CORE: &[Frame] = &[
         "v1/engine/core.py",
         1482,
         "run_engine_core",
-        "engine_core = EngineCoreProc(*args, engine_index=dp_rank, **kwargs)",
+        "engine_core = EngineCoreProc(*args, **kwargs)",
     ),
     (
         "v1/engine/core.py",
@@ -80,15 +85,53 @@ const ENGINE_CORE: &[Frame] = &[
         "kv_cache_config = self._initialize_kv_caches(vllm_config)",
     ),
 ];
-
-const LOAD_MODEL: Frame = (
-    "v1/worker/gpu_model_runner.py",
-    5090,
-    "load_model",
-    "self.model = model_loader.load_model(",
+const V0_ENGINE: &[Frame] = &[
+    (
+        "engine/multiprocessing/engine.py",
+        357,
+        "run_mp_engine",
+        "engine = MQLLMEngine.from_engine_args(engine_args=engine_args,",
+    ),
+    (
+        "engine/llm_engine.py",
+        348,
+        "__init__",
+        "self._initialize_kv_caches()",
+    ),
+];
+const NEW_WORKER: &[Frame] = &[(
+    "v1/executor/multiproc_executor.py",
+    920,
+    "worker_main",
+    "worker = WorkerProc(*args, **kwargs)",
+)];
+const WORKER: &[Frame] = &[(
+    "v1/executor/multiproc_executor.py",
+    1055,
+    "worker_busy_loop",
+    "output = func(*args, **kwargs)",
+)];
+const V0_WORKER: &[Frame] = &[(
+    "executor/multiproc_worker_utils.py",
+    223,
+    "_run_worker_process",
+    "output = executor(*args, **kwargs)",
+)];
+const WAIT_FOR_READY: Frame = (
+    "v1/executor/multiproc_executor.py",
+    815,
+    "wait_for_ready",
+    "raise e from None",
+);
+const GET_RESPONSE: Frame = (
+    "v1/executor/multiproc_executor.py",
+    443,
+    "get_response",
+    "raise RuntimeError(",
 );
 
-fn traceback(frames: &[&[Frame]], cause: &str) -> String {
+/// A traceback that ends in `cause`.
+pub fn traceback(frames: &[&[Frame]], cause: &str) -> String {
     let calls: String = frames
         .iter()
         .flat_map(|part| part.iter())
@@ -101,7 +144,8 @@ fn traceback(frames: &[&[Frame]], cause: &str) -> String {
 
 /// The configuration was refused before any engine was started.
 pub fn refused(log: &Log, error: &ConfigError) {
-    log.python(traceback(&[FRONT_END, CONFIG], &error.to_string()));
+    let cause = refusal(log.version(), error);
+    log.python(traceback(&[front_end(log.version()), CONFIG], &cause));
 }
 
 /// The address cannot be bound; `error` is the system's.
@@ -112,249 +156,258 @@ pub fn not_bound(log: &Log, error: &std::io::Error) {
         Some(code) => format!("OSError: [Errno {code}] {error}"),
         None => format!("OSError: {error}"),
     };
-    log.python(traceback(&[FRONT_END, SOCKET], &cause));
+    log.python(traceback(&[front_end(log.version()), SOCKET], &cause));
+}
+
+fn front_end(version: VllmVersion) -> &'static [Frame] {
+    match version.generation() {
+        Generation::V0 => V0_FRONT_END,
+        Generation::V1 => FRONT_END,
+    }
 }
 
 /// The host would not give the memory that the weights pass through, in bytes.
 pub fn host_exhausted(log: &Log, bytes: u64) {
-    let cause = format!(
-        "RuntimeError: [enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't \
-         allocate memory: you tried to allocate {bytes} bytes. Error code 12 (Cannot allocate \
-         memory)"
-    );
-    core_failed(log, LOAD_MODEL, &cause);
+    engine_failed(log, |_| Cause {
+        raised: Raised::NewWorkers,
+        frame: LOAD_MODEL,
+        class: "RuntimeError",
+        message: format!(
+            "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate \
+             memory: you tried to allocate {bytes} bytes. Error code 12 (Cannot allocate memory)"
+        ),
+    });
 }
 
-/// The engine core failed for want of GPU memory.
+/// The engine failed for want of GPU memory.
 pub fn exhausted(log: &Log, why: &Exhausted) {
-    let (failing, cause) = cause_of(why);
-    if let Exhausted::Weights { allocation } = why {
-        log.line(
-            Process::Worker(0),
-            Level::Error,
-            "gpu_model_runner.py:5139",
-            format!(
-                "Failed to load model - not enough GPU memory. Try lowering \
-                 --gpu-memory-utilization to free memory for weights, increasing \
-                 --tensor-parallel-size, or using --quantization. See \
-                 https://docs.vllm.ai/en/latest/configuration/conserving_memory/ for more tips. \
-                 (original error: {})",
-                torch_sentence(*allocation)
-            ),
-        );
+    if let Exhausted::Weights { .. } = why {
+        for (rank, worker) in log.workers().enumerate() {
+            let message = cause_of(log.version(), rank, why).message;
+            if let Some(advice) = advice_on_weights(log.version(), &message) {
+                log.line(worker, Level::Error, place::LOAD_FAILED, advice);
+            }
+        }
     }
-    core_failed(log, failing, &cause);
+    engine_failed(log, |rank| cause_of(log.version(), rank, why));
+}
+
+/// The failure of an engine, told by those who see it: each worker of several, then the engine
+/// core, which knows a cause of its workers only by hearsay.
+fn engine_failed(log: &Log, cause: impl Fn(usize) -> Cause) {
+    let first = cause(0);
+    match log.version().generation() {
+        Generation::V0 => {
+            // The first worker is the engine itself.
+            for (rank, worker) in log.workers().enumerate().skip(1) {
+                let cause = cause(rank);
+                let method = match cause.raised {
+                    Raised::NewWorkers => "load_model",
+                    Raised::Core | Raised::Workers => "initialize_cache",
+                };
+                worker_raised(
+                    log,
+                    worker,
+                    format_args!(
+                        "Exception in worker VllmWorkerProcess while processing method {method}."
+                    ),
+                    &traceback(&[V0_WORKER, &[cause.frame]], &cause.line()),
+                );
+            }
+            v0_failed(log, &first);
+        }
+        Generation::V1 if log.workers().count() == 1 => {
+            core_failed(log, first.frame, &first.line());
+        }
+        Generation::V1 => match first.raised {
+            Raised::Core => core_failed(log, first.frame, &first.line()),
+            Raised::NewWorkers => {
+                for (rank, worker) in log.workers().enumerate() {
+                    let cause = cause(rank);
+                    let trace = traceback(&[NEW_WORKER, &[cause.frame]], &cause.line());
+                    let place = place::WORKER_FAILED;
+                    log.line(worker, Level::Error, place, "WorkerProc failed to start.");
+                    log.line(worker, Level::Error, place, trace);
+                }
+                core_failed(
+                    log,
+                    WAIT_FOR_READY,
+                    "Exception: WorkerProc initialization failed due to an exception in a \
+                     background process. See stack trace for root cause.",
+                );
+            }
+            Raised::Workers => {
+                for (rank, worker) in log.workers().enumerate() {
+                    let cause = cause(rank);
+                    let trace = traceback(&[WORKER, &[cause.frame]], &cause.line());
+                    worker_raised(log, worker, "WorkerProc hit an exception.", &trace);
+                }
+                let hearsay = format!(
+                    "RuntimeError: Worker failed with error '{}', please check the stack trace \
+                     above for the root cause",
+                    first.message
+                );
+                core_failed(log, GET_RESPONSE, &hearsay);
+            }
+        },
+    }
+}
+
+fn worker_raised(log: &Log, worker: Process, words: impl std::fmt::Display, trace: &str) {
+    let place = place::WORKER_RAISED;
+    log.line(worker, Level::Error, place, words);
+    log.line(worker, Level::Error, place, trace);
 }
 
 /// The failure of the engine core, and what the front end then says.
-fn core_failed(log: &Log, failing: Frame, cause: &str) {
+pub fn core_failed(log: &Log, failing: Frame, cause: &str) {
+    let version = log.version();
+    let name = version.engine_core();
     let trace = traceback(&[ENGINE_CORE, &[failing]], cause);
-    let place = "core.py:1510";
-    log.line(
-        Process::EngineCore,
-        Level::Error,
-        place,
-        "EngineCore failed to start.",
-    );
-    log.line(Process::EngineCore, Level::Error, place, &trace);
-    log.python("Process EngineCore:");
-    log.python(&trace);
-    let last = "RuntimeError: Engine core initialization failed. See root cause above. \
-                Failed core proc(s): {}";
-    log.python(traceback(&[FRONT_END, ENGINE_CLIENT], last));
+    let core = Process::EngineCore;
+    let place = place::CORE_FAILED;
+    log.line(core, Level::Error, place, "EngineCore failed to start.");
+    log.line(core, Level::Error, place, &trace);
+    log.python_in(core, format_args!("Process {name}:"));
+    log.python_in(core, &trace);
+    let failed = match version {
+        VllmVersion::V0_6_4 | VllmVersion::V0_8_5 => String::new(),
+        VllmVersion::V0_9_2
+        | VllmVersion::V0_10_1
+        | VllmVersion::V0_11_0
+        | VllmVersion::V0_18_0
+        | VllmVersion::V0_32_0 => format!(" Failed core proc(s): {{'{name}': 1}}"),
+    };
+    let last =
+        format!("RuntimeError: Engine core initialization failed. See root cause above.{failed}");
+    log.python(traceback(&[FRONT_END, ENGINE_CLIENT], &last));
 }
 
-/// The innermost call and the exception that it raised.
-fn cause_of(why: &Exhausted) -> (Frame, String) {
-    let check: Frame = (
-        "v1/core/kv_cache_utils.py",
-        1030,
-        "_check_enough_kv_cache_memory",
-        "raise ValueError(",
-    );
-    match *why {
-        Exhausted::NoCacheBlocks => (
-            check,
-            format!(
-                "ValueError: No available memory for the cache blocks. Try increasing \
-                 `gpu_memory_utilization` when initializing the engine (this flag also controls \
-                 CPU memory reservation on the CPU backend, despite its name). {MORE}"
-            ),
-        ),
-        Exhausted::CacheTooSmall {
-            needed,
-            available,
-            max_model_len,
-            longest,
-        } => {
-            let estimate = if longest == 0 {
-                String::new()
-            } else {
-                format!(
-                    "Based on the available memory, the estimated maximum model length is {longest}. "
-                )
-            };
-            let cause = format!(
-                "ValueError: To serve at least one request with the model's max seq len \
-                 ({max_model_len}), ({} GiB KV cache is needed, which is larger than the available \
-                 KV cache memory ({} GiB). {estimate}Try increasing `gpu_memory_utilization` (which \
-                 also controls CPU memory on the CPU backend) or decreasing `max_model_len` when \
-                 initializing the engine. {MORE}",
-                gib(needed),
-                gib(available)
-            );
-            (check, cause)
-        }
-        Exhausted::SamplerWarmUp { max_num_seqs } => (
-            (
-                "v1/worker/gpu_model_runner.py",
-                5990,
-                "_dummy_sampler_run",
-                "raise RuntimeError(",
-            ),
-            format!(
-                "RuntimeError: CUDA out of memory occurred when warming up sampler with \
-                 {max_num_seqs} dummy requests. Please try lowering `max_num_seqs` or \
-                 `gpu_memory_utilization` when initializing the engine."
-            ),
-        ),
-        Exhausted::Weights { allocation } => (
-            LOAD_MODEL,
-            format!("torch.OutOfMemoryError: {}", torch_sentence(allocation)),
-        ),
-        Exhausted::Device { allocation } => (
-            (
-                "v1/worker/gpu_model_runner.py",
-                6480,
-                "_allocate_kv_cache_tensors",
-                "tensor = torch.zeros(",
-            ),
-            format!("torch.OutOfMemoryError: {}", torch_sentence(allocation)),
-        ),
-    }
-}
-
-fn torch_sentence(allocation: FailedAllocation) -> String {
-    let FailedAllocation { tried, total, free } = allocation;
-    let used = total - free;
-    format!(
-        "CUDA out of memory. Tried to allocate {}. GPU 0 has a total capacity of {} of which {} is \
-         free. Including non-PyTorch memory, this process has {} memory in use. Of the allocated \
-         memory {} is allocated by PyTorch, and {} is reserved by PyTorch but unallocated. If \
-         reserved but unallocated memory is large try setting \
-         PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True to avoid fragmentation.  See \
-         documentation for Memory Management  \
-         (https://pytorch.org/docs/stable/notes/cuda.html#environment-variables)",
-        torch_size(tried),
-        torch_size(total),
-        torch_size(free),
-        torch_size(used),
-        torch_size(used),
-        torch_size(0)
-    )
-}
-
-/// Sizes as torch prints them.
-fn torch_size(bytes: u64) -> String {
-    let in_units = |power: i32| bytes as f64 / 1024_f64.powi(power);
-    match bytes {
-        0..=1024 => format!("{bytes} bytes"),
-        1025..=0x10_0000 => format!("{:.2} KiB", in_units(1)),
-        0x10_0001..=0x4000_0000 => format!("{:.2} MiB", in_units(2)),
-        _ => format!("{:.2} GiB", in_units(3)),
-    }
-}
-
-/// GiB as vLLM prints them: rounded to two places, one at least shown.
-pub fn gib(bytes: u64) -> String {
-    let rounded = (bytes as f64 / f64::from(1 << 30) * 100.0).round() / 100.0;
-    format!("{rounded:?}")
+/// The failure of a V0 engine, and what the front end then says.
+fn v0_failed(log: &Log, cause: &Cause) {
+    let engine = Process::EngineCore;
+    let trace = traceback(&[V0_ENGINE, &[cause.frame]], &cause.line());
+    let place = place::CORE_FAILED;
+    log.line(engine, Level::Error, place, &cause.message);
+    log.line(engine, Level::Error, place, &trace);
+    log.python_in(engine, "Process SpawnProcess-1:");
+    log.python_in(engine, &trace);
+    let last = "RuntimeError: Engine process failed to start. See stack trace for the root cause.";
+    log.python(traceback(&[V0_FRONT_END, V0_ENGINE_CLIENT], last));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stand_in::engine::memory::FailedAllocation;
     use crate::stand_in::log::writer::tests::Captured;
 
-    const GIB: u64 = 1 << 30;
+    const WHY: Exhausted = Exhausted::Device {
+        allocation: FailedAllocation {
+            tried: 1 << 30,
+            total: 24 << 30,
+            free: 1 << 29,
+        },
+    };
 
-    fn death(why: &Exhausted) -> String {
+    /// What is written, decorations off: process names and texts of lines that matter.
+    fn death(version: VllmVersion, n_workers: usize, why: &Exhausted) -> Vec<String> {
         let captured = Captured::default();
-        exhausted(&Log::to(captured.clone()), why);
-        captured.text()
+        exhausted(&Log::to(captured.clone()).playing(version, n_workers), why);
+        captured
+            .text()
+            .replace("\u{1b}[1;36m", "")
+            .replace("\u{1b}[0;0m", "")
+            .lines()
+            .map(|line| match line.split_once(" pid=") {
+                Some((name, rest)) => {
+                    let text = rest.split_once("] ").map_or(rest, |(_, text)| text);
+                    format!("{name}) {text}")
+                }
+                None => line.to_owned(),
+            })
+            .collect()
     }
 
     #[test]
-    fn a_cache_that_is_too_small_is_named_with_the_length_that_fits() {
-        let why = Exhausted::CacheTooSmall {
-            needed: 193_273_528,
-            available: 96_636_764,
-            max_model_len: 8192,
-            longest: 4352,
-        };
-        let text = death(&why);
-        let cause = "ValueError: To serve at least one request with the model's max seq len (8192), \
-                     (0.18 GiB KV cache is needed, which is larger than the available KV cache \
-                     memory (0.09 GiB). Based on the available memory, the estimated maximum model \
-                     length is 4352. Try increasing `gpu_memory_utilization` (which also controls \
-                     CPU memory on the CPU backend) or decreasing `max_model_len` when initializing \
-                     the engine. See \
-                     https://docs.vllm.ai/en/latest/configuration/conserving_memory/ for more details.";
+    fn a_single_process_tells_the_cause_and_the_front_end_does_not() {
+        let lines = death(VllmVersion::V0_32_0, 1, &WHY);
+        assert_eq!(lines[0], "(EngineCore) EngineCore failed to start.");
         assert!(
-            text.contains(&format!("[core.py:1510] {cause}\n")),
-            "{text}"
+            lines
+                .iter()
+                .any(|line| line.starts_with("(EngineCore) torch.OutOfMemoryError: CUDA out of")),
+            "{lines:#?}"
         );
-        assert!(text.contains("[core.py:1510] EngineCore failed to start.\n"));
-        assert!(text.ends_with(
-            "\nRuntimeError: Engine core initialization failed. See root cause above. Failed core \
-             proc(s): {}\n"
-        ));
-    }
-
-    #[test]
-    fn no_room_at_all_and_the_sampler_have_their_own_words() {
-        let text = death(&Exhausted::NoCacheBlocks);
-        assert!(text.contains(
-            "ValueError: No available memory for the cache blocks. Try increasing \
-             `gpu_memory_utilization` when initializing the engine"
-        ));
-        let text = death(&Exhausted::SamplerWarmUp { max_num_seqs: 48 });
-        assert!(text.contains(
-            "RuntimeError: CUDA out of memory occurred when warming up sampler with 48 dummy \
-             requests. Please try lowering `max_num_seqs` or `gpu_memory_utilization` when \
-             initializing the engine."
-        ));
-    }
-
-    #[test]
-    fn torch_says_how_full_the_card_is() {
-        let allocation = FailedAllocation {
-            tried: 3 * GIB / 2,
-            total: 24 * GIB,
-            free: GIB + GIB / 5,
-        };
-        let text = death(&Exhausted::Device { allocation });
-        assert!(
-            text.contains(
-                "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.50 GiB. GPU 0 has a \
-                 total capacity of 24.00 GiB of which 1.20 GiB is free. Including non-PyTorch \
-                 memory, this process has 22.80 GiB memory in use. Of the allocated memory 22.80 \
-                 GiB is allocated by PyTorch, and 0 bytes is reserved by PyTorch but unallocated."
-            ),
-            "{text}"
-        );
-        let loading = death(&Exhausted::Weights { allocation });
-        assert!(loading.contains("Failed to load model - not enough GPU memory."));
-    }
-
-    #[test]
-    fn sizes_read_as_torch_and_vllm_print_them() {
-        assert_eq!(torch_size(1000), "1000 bytes");
-        assert_eq!(torch_size(20 << 20), "20.00 MiB");
-        assert_eq!(torch_size(25_769_803_776), "24.00 GiB");
+        assert!(lines.iter().any(|line| line == "Process EngineCore:"));
         assert_eq!(
-            (gib(2 * GIB), gib(107_374_182)),
-            ("2.0".to_owned(), "0.1".to_owned())
+            lines.last().unwrap(),
+            "RuntimeError: Engine core initialization failed. See root cause above. Failed core \
+             proc(s): {'EngineCore': 1}"
         );
+    }
+
+    #[test]
+    fn several_workers_each_have_their_card() {
+        let lines = death(VllmVersion::V0_11_0, 2, &WHY);
+        let position = |text: &str| {
+            lines
+                .iter()
+                .position(|line| line.contains(text))
+                .unwrap_or_else(|| panic!("no {text} in {lines:#?}"))
+        };
+        assert_eq!(lines[0], "(Worker_TP0) WorkerProc hit an exception.");
+        let one = position("(Worker_TP1) torch.OutOfMemoryError: CUDA out of memory. Tried");
+        assert!(lines[one].contains("GPU 1 has a total capacity"));
+        let core = position("(EngineCore_DP0) RuntimeError: Worker failed with error 'CUDA out of");
+        assert!(one < core);
+        assert!(lines.last().unwrap().ends_with("{'EngineCore_DP0': 1}"));
+
+        let Exhausted::Device { allocation } = WHY else {
+            unreachable!("it is what it is set to");
+        };
+        let loading = death(VllmVersion::V0_18_0, 2, &Exhausted::Weights { allocation });
+        for text in [
+            "(Worker_TP1) Failed to load model - not enough GPU memory.",
+            "(Worker_TP1) WorkerProc failed to start.",
+            "(EngineCore) Exception: WorkerProc initialization failed due to an exception in a \
+             background process. See stack trace for root cause.",
+        ] {
+            assert!(
+                loading.iter().any(|line| line.starts_with(text)),
+                "{text} is not in {loading:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn v0_has_words_of_its_own() {
+        let lines = death(VllmVersion::V0_6_4, 2, &Exhausted::NoCacheBlocks);
+        assert_eq!(
+            lines[0],
+            "(VllmWorkerProcess) Exception in worker VllmWorkerProcess while processing method \
+             initialize_cache."
+        );
+        for text in [
+            "] No available memory for the cache blocks. Try increasing",
+            "] ValueError: No available memory for the cache blocks.",
+            "Process SpawnProcess-1:",
+        ] {
+            assert!(
+                lines.iter().any(|line| line.contains(text)),
+                "{text} is not in {lines:#?}"
+            );
+        }
+        assert_eq!(
+            lines.last().unwrap(),
+            "RuntimeError: Engine process failed to start. See stack trace for the root cause."
+        );
+    }
+
+    #[test]
+    fn the_first_v1_engines_did_not_name_who_failed() {
+        let lines = death(VllmVersion::V0_8_5, 1, &Exhausted::NoCacheBlocks);
+        assert!(lines.iter().any(|line| line == "Process EngineCore_0:"));
+        assert!(lines.last().unwrap().ends_with("See root cause above."));
     }
 }

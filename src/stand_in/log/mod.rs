@@ -1,6 +1,12 @@
-//! What the engine writes: vLLM's lines from its first word to its last.
+//! What the engine writes, dying included.
 
+mod cause;
 pub mod death;
+mod given;
+mod place;
+mod route;
+mod size;
 pub mod start;
+pub mod stop;
 pub mod throughput;
 pub mod writer;

@@ -1,265 +1,482 @@
 //! The lines of vLLM's log from its banner to its shutdown: what a reader can find out about an
-//! engine from its log, he finds here in the same words.
+//! engine from its log, he finds here in the words of the version that is played.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::spec::flag::FlagValue;
 use crate::stand_in::command::arguments::Arguments;
-use crate::stand_in::command::settings::{ModelLength, Settings};
-use crate::stand_in::engine::cache::PrefixCaching;
-use crate::stand_in::engine::memory::{DERIVED_MAX_MODEL_LEN, KvRoom};
+use crate::stand_in::command::settings::Settings;
+use crate::stand_in::engine::memory::KvRoom;
 use crate::stand_in::engine::scheduler::ChunkedPrefill;
-use crate::stand_in::log::death::gib;
+use crate::stand_in::log::given::{arguments_line, asked_length, config_line, is_eager};
+use crate::stand_in::log::place;
+use crate::stand_in::log::route::routes;
+use crate::stand_in::log::size::{gib, gib_in_two_places};
 use crate::stand_in::log::writer::{Level, Log, Process};
+use crate::stand_in::version::VllmVersion::{
+    V0_6_4, V0_8_5, V0_9_2, V0_10_1, V0_11_0, V0_18_0, V0_32_0,
+};
 
-/// Flags whose values vLLM never logs.
-const HIDDEN: &[&str] = &["api-key", "hf-token"];
-
-/// Flags of the front end, which vLLM lists before the model.
-const FRONT_END: &[&str] = &[
-    "api-key",
-    "chat-template",
-    "disable-access-log-for-endpoints",
-    "enable-auto-tool-choice",
-    "enable-prompt-tokens-details",
-    "host",
-    "port",
-    "root-path",
-    "tool-call-parser",
-    "uvicorn-log-level",
-];
+/// Tokens of a batch that vLLM's configuration begins with.
+const DEFAULT_BATCH: usize = 2048;
 
 /// The banner and what was asked for.
 pub fn banner(log: &Log, arguments: &Arguments) {
-    let place = "api_utils.py:347";
-    log.api(place, "");
-    log.api(place, "       █     █     █▄   ▄█");
-    log.api(
-        place,
-        format_args!(
-            " ▄▄ ▄█ █     █     █ ▀▄▀ █  version {}",
-            log.version().name()
-        ),
-    );
-    log.api(
-        place,
-        format_args!("  █▄█▀ █     █     █     █  model   {}", arguments.model),
-    );
-    log.api(place, "   ▀▀  ▀▀▀▀▀ ▀▀▀▀▀ ▀     ▀");
-    log.api(place, "");
-    log.api(
-        "api_utils.py:286",
-        format_args!("non-default args: {}", non_default_args(arguments)),
-    );
-}
-
-/// The flags that differ from their defaults, as a Python dictionary.
-fn non_default_args(arguments: &Arguments) -> String {
-    let shown = |front_end: bool| {
-        arguments
-            .given
-            .iter()
-            .filter(move |(flag, _)| FRONT_END.contains(&flag.name) == front_end)
-            .filter(|(flag, value)| !is_default(flag.name, value))
-            .map(|(flag, value)| {
-                let value = if HIDDEN.contains(&flag.name) {
-                    "'***'".to_owned()
-                } else {
-                    python(value)
-                };
-                format!("'{}': {value}", flag.name.replace('-', "_"))
-            })
-    };
-    let model = quote(&arguments.model);
-    let entries: Vec<String> = std::iter::once(format!("'model_tag': {model}"))
-        .chain(shown(true))
-        .chain(std::iter::once(format!("'model': {model}")))
-        .chain(shown(false))
-        .collect();
-    format!("{{{}}}", entries.join(", "))
-}
-
-/// Is this what vLLM takes anyway? Flags that decide for themselves have no default to equal.
-fn is_default(flag: &str, value: &FlagValue) -> bool {
-    match (flag, value) {
-        ("port", FlagValue::Int(8000))
-        | ("tensor-parallel-size", FlagValue::Int(1))
-        | ("seed", FlagValue::Int(0)) => true,
-        ("gpu-memory-utilization", FlagValue::Float(value)) => {
-            value.to_bits() == 0.92_f64.to_bits()
+    let version = log.version();
+    let number = version.name();
+    let place = place::SERVER_VERSION;
+    match version {
+        V0_6_4 | V0_8_5 | V0_9_2 | V0_10_1 | V0_11_0 => {
+            log.api(place, format_args!("vLLM API server version {number}"));
         }
-        ("kv-cache-dtype", FlagValue::Text(value)) => value == "auto",
-        (
-            "enable-auto-tool-choice"
-            | "enable-prompt-tokens-details"
-            | "enforce-eager"
-            | "trust-remote-code",
-            FlagValue::Bool(false),
-        ) => true,
-        _ => false,
-    }
-}
-
-/// A value as Python prints it.
-fn python(value: &FlagValue) -> String {
-    match value {
-        FlagValue::Bool(true) => "True".to_owned(),
-        FlagValue::Bool(false) => "False".to_owned(),
-        FlagValue::Int(value) => value.to_string(),
-        FlagValue::Float(value) => format!("{value:?}"),
-        FlagValue::Text(text) => quote(text),
-        FlagValue::List(values) => {
-            let values: Vec<String> = values.iter().map(|value| quote(value)).collect();
-            format!("[{}]", values.join(", "))
+        V0_18_0 | V0_32_0 => {
+            let model = &arguments.model;
+            log.api(place, "");
+            log.api(place, "       █     █     █▄   ▄█");
+            log.api(
+                place,
+                format_args!(" ▄▄ ▄█ █     █     █ ▀▄▀ █  version {number}"),
+            );
+            log.api(
+                place,
+                format_args!("  █▄█▀ █     █     █     █  model   {model}"),
+            );
+            log.api(place, "   ▀▀  ▀▀▀▀▀ ▀▀▀▀▀ ▀     ▀");
+            log.api(place, "");
         }
-        FlagValue::Default => "None".to_owned(),
     }
-}
-
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
-}
-
-fn truth(value: bool) -> &'static str {
-    if value { "True" } else { "False" }
+    log.api(place::ARGUMENTS, arguments_line(version, arguments));
 }
 
 /// What the front end makes of the configuration.
 pub fn configuration(log: &Log, settings: &Settings) {
-    log.api("model.py:733", "Resolved architecture: StandInForCausalLM");
-    log.api(
-        "model.py:2152",
-        format_args!("Using max model len {}", asked_length(settings)),
-    );
-    match settings.chunked {
-        ChunkedPrefill::On => log.api(
-            "scheduler.py:307",
-            format_args!(
-                "Chunked prefill is enabled with max_num_batched_tokens={}.",
-                settings.max_num_batched_tokens
-            ),
+    let version = log.version();
+    let length = asked_length(settings);
+    match version {
+        V0_6_4 => {
+            let pid = std::process::id();
+            log.api(
+                place::IPC,
+                format_args!(
+                    "Multiprocessing frontend to use ipc:///tmp/stand-in-{pid} for IPC Path."
+                ),
+            );
+            log.api(
+                place::ENGINE_PROCESS,
+                format_args!("Started engine process with PID {pid}"),
+            );
+            let tasks = "{'generate', 'embedding'}";
+            log.api(place::TASKS_OF_THE_MODEL, many_tasks(tasks));
+        }
+        V0_8_5 => log.api(
+            place::TASKS_OF_THE_MODEL,
+            many_tasks("{'classify', 'embed', 'generate', 'reward', 'score'}"),
         ),
-        ChunkedPrefill::Off => log.line(
+        V0_9_2 => {
+            log.api(
+                place::TASKS_OF_THE_MODEL,
+                many_tasks("{'classify', 'embed', 'generate', 'reward'}"),
+            );
+            log.api(
+                place::MODEL_LENGTH,
+                format_args!("Using max model len {length}"),
+            );
+        }
+        V0_10_1 | V0_11_0 | V0_18_0 | V0_32_0 => {
+            log.api(
+                place::ARCHITECTURE,
+                "Resolved architecture: StandInForCausalLM",
+            );
+            log.api(
+                place::MODEL_LENGTH,
+                format_args!("Using max model len {length}"),
+            );
+        }
+    }
+    match settings.chunked {
+        ChunkedPrefill::On => {
+            let tokens = settings.max_num_batched_tokens;
+            // The newest version says each sentence once, and has said this one to itself, with
+            // its default, before there is a log.
+            if version != V0_32_0 || tokens != DEFAULT_BATCH {
+                log.api(
+                    place::CHUNKED,
+                    format_args!(
+                        "Chunked prefill is enabled with max_num_batched_tokens={tokens}."
+                    ),
+                );
+            }
+        }
+        ChunkedPrefill::Off => match version {
+            V0_6_4 | V0_8_5 | V0_9_2 | V0_10_1 | V0_11_0 | V0_18_0 => {}
+            V0_32_0 => log.line(
+                Process::ApiServer,
+                Level::Warning,
+                place::NOT_CHUNKED,
+                "This model does not officially support disabling chunked prefill. Disabling this \
+                 manually may cause the engine to crash or produce incorrect outputs.",
+            ),
+        },
+    }
+    match version {
+        V0_6_4 | V0_8_5 | V0_9_2 | V0_10_1 | V0_11_0 | V0_18_0 => {}
+        V0_32_0 if is_eager(settings) => log.line(
             Process::ApiServer,
             Level::Warning,
-            "arg_utils.py:3005",
-            "This model does not officially support disabling chunked prefill. Disabling this \
-             manually may cause the engine to crash or produce incorrect outputs.",
+            place::EAGER,
+            "Enforce eager set, disabling torch.compile, CUDAGraphs, and JIT kernel warmup. This \
+             is equivalent to setting -cc.mode=none -cc.cudagraph_mode=none and \
+             --kernel_config.enable_jit_warmup=False",
         ),
+        V0_32_0 => {}
     }
 }
 
-fn asked_length(settings: &Settings) -> usize {
-    match settings.max_model_len {
-        ModelLength::Fixed(length) => length,
-        ModelLength::Fitted => DERIVED_MAX_MODEL_LEN,
-    }
+fn many_tasks(tasks: &str) -> String {
+    format!("This model supports multiple tasks: {tasks}. Defaulting to 'generate'.")
 }
 
-/// The configuration as the engine core has it.
+/// The configuration as the engine has it, and its workers as they meet.
 pub fn engine(log: &Log, settings: &Settings) {
-    let model = quote(&settings.model);
-    log.core(
-        "core.py:133",
-        format_args!(
-            "Initializing a V1 LLM engine (v{}) with config: model={model}, \
-             speculative_config=None, tokenizer={model}, skip_tokenizer_init=False, \
-             tokenizer_mode=auto, revision=None, tokenizer_revision=None, trust_remote_code=False, \
-             dtype=torch.bfloat16, max_seq_len={}, download_dir=None, load_format=auto, \
-             tensor_parallel_size={}, pipeline_parallel_size=1, data_parallel_size=1, \
-             disable_custom_all_reduce=False, quantization=None, kv_cache_dtype={}, \
-             device_config=cuda, seed={}, served_model_name={}, enable_prefix_caching={}, \
-             enable_chunked_prefill={}, pooler_config=None",
-            log.version().name(),
-            asked_length(settings),
-            settings.tensor_parallel_size,
-            settings.kv_cache_dtype,
-            settings.seed,
-            settings.served_names[0],
-            truth(settings.caching == PrefixCaching::On),
-            truth(settings.chunked == ChunkedPrefill::On),
-        ),
-    );
+    let version = log.version();
+    log.core(place::CONFIG, config_line(version, settings));
+    let n = log.workers().count();
+    match version {
+        V0_6_4 => {}
+        V0_8_5 => rank_lines(log, |rank| {
+            format!(
+                "rank {rank} in world size {n} is assigned as DP rank 0, PP rank 0, TP rank {rank}"
+            )
+        }),
+        V0_9_2 | V0_10_1 | V0_11_0 => rank_lines(log, |rank| {
+            format!(
+                "rank {rank} in world size {n} is assigned as DP rank 0, PP rank 0, TP rank {rank}, \
+                 EP rank {rank}"
+            )
+        }),
+        V0_18_0 | V0_32_0 => {
+            for rank in 0..n {
+                let text = format!(
+                    "world_size={n} rank={rank} local_rank={rank} \
+                     distributed_init_method=tcp://127.0.0.1:29500 backend=nccl"
+                );
+                log.line(Process::Newborn, Level::Info, place::WORLD, text);
+            }
+            let expert = match version {
+                V0_32_0 => "ETP rank 0, EP rank N/A",
+                V0_6_4 | V0_8_5 | V0_9_2 | V0_10_1 | V0_11_0 | V0_18_0 => "EP rank N/A",
+            };
+            rank_lines(log, |rank| {
+                format!(
+                    "rank {rank} in world size {n} is assigned as DP rank 0, PP rank 0, PCP rank 0, \
+                     TP rank {rank}, {expert}, EPLB rank N/A"
+                )
+            });
+        }
+    }
+}
+
+fn rank_lines(log: &Log, text: impl Fn(usize) -> String) {
+    for (rank, worker) in log.speakers().enumerate() {
+        log.line(worker, Level::Info, place::RANK, text(rank));
+    }
 }
 
 /// The workers begin to load.
 pub fn loading(log: &Log, settings: &Settings) {
     let text = format!("Starting to load model {}...", settings.model);
-    for worker in log.workers() {
-        log.line(worker, Level::Info, "gpu_model_runner.py:5040", &text);
+    for worker in log.speakers() {
+        log.line(worker, Level::Info, place::LOADING, &text);
     }
+    match log.version() {
+        V0_6_4 | V0_8_5 | V0_9_2 | V0_10_1 | V0_11_0 | V0_18_0 => {}
+        V0_32_0 => log.line(
+            Process::Worker(0),
+            Level::Info,
+            place::INITIALIZED_MODEL,
+            "Initializing model took 0.191632 seconds",
+        ),
+    }
+    shards(log, 0);
+}
+
+/// The bar that tqdm draws over itself.
+fn shards(log: &Log, percent: u32) {
+    let done = percent / 100;
+    log.python_in(
+        Process::Worker(0),
+        format_args!(
+            "\rLoading safetensors checkpoint shards: {percent:>3}% Completed | {done}/1 \
+             [00:00<00:00,  1.91it/s]"
+        ),
+    );
 }
 
 /// The workers have loaded.
 pub fn loaded(log: &Log, settings: &Settings, took: Duration) {
+    shards(log, 100);
+    log.python_in(Process::Worker(0), "");
+    let version = log.version();
     let seconds = took.as_secs_f64();
-    let weights = gib(settings.numbers.weights);
-    for worker in log.workers() {
-        let text = format!("Loading weights took {seconds:.2} seconds");
-        log.line(worker, Level::Info, "default_loader.py:501", text);
-        let text = format!("Model loading took {weights} GiB memory and {seconds:.6} seconds");
-        log.line(worker, Level::Info, "gpu_model_runner.py:5149", text);
+    let bytes = settings.numbers.weights;
+    let (exact, short) = (bytes as f64 / f64::from(1 << 30), gib(bytes));
+    let weights = format!("Loading weights took {seconds:.2} seconds");
+    let text = match version {
+        V0_6_4 => format!("Loading model weights took {exact:.4} GB"),
+        V0_8_5 | V0_9_2 | V0_10_1 | V0_11_0 => {
+            format!("Model loading took {exact:.4} GiB and {seconds:.6} seconds")
+        }
+        V0_18_0 | V0_32_0 => {
+            format!("Model loading took {short} GiB memory and {seconds:.6} seconds")
+        }
+    };
+    for worker in log.speakers() {
+        match version {
+            V0_6_4 => {}
+            V0_8_5 | V0_9_2 | V0_10_1 | V0_11_0 | V0_18_0 | V0_32_0 => {
+                log.line(worker, Level::Info, place::LOADED_WEIGHTS, &weights);
+            }
+        }
+        log.line(worker, Level::Info, place::LOADED, &text);
     }
 }
 
 /// What there is for the KV cache.
-pub fn kv_room(log: &Log, room: &KvRoom) {
-    let text = format!("Available KV cache memory: {} GiB", gib(room.bytes));
-    log.line(Process::Worker(0), Level::Info, "gpu_worker.py:759", text);
-    log.core(
-        "kv_cache_utils.py:2327",
-        format_args!(
-            "GPU KV cache size: {} tokens, Maximum concurrency for {} tokens per request: {:.2}x",
-            thousands(room.n_tokens()),
-            thousands(room.max_model_len),
-            room.max_concurrency()
+pub fn kv_room(log: &Log, settings: &Settings, room: &KvRoom) {
+    let version = log.version();
+    let profiled = match version {
+        V0_6_4 => Some(profiling(settings, room)),
+        V0_8_5 => None,
+        V0_9_2 | V0_10_1 | V0_11_0 => Some(format!(
+            "Available KV cache memory: {} GiB",
+            gib_in_two_places(room.bytes)
+        )),
+        V0_18_0 | V0_32_0 => Some(format!(
+            "Available KV cache memory: {} GiB",
+            gib(room.bytes)
+        )),
+    };
+    if let Some(text) = profiled {
+        for worker in log.speakers() {
+            log.line(worker, Level::Info, place::PROFILED, &text);
+        }
+    }
+    let tokens = thousands(room.n_tokens());
+    let length = thousands(room.max_model_len);
+    let times = room.max_concurrency();
+    match version {
+        V0_6_4 => {
+            // Where it would swap to: 4 GiB of the host.
+            let swap = (4_u64 << 30) * room.n_blocks as u64 / room.bytes.max(1);
+            let length = room.max_model_len;
+            let times = room.n_tokens() as f64 / length as f64;
+            log.core(
+                place::CACHE_SIZE,
+                format_args!("# GPU blocks: {}, # CPU blocks: {swap}", room.n_blocks),
+            );
+            log.core(
+                place::CONCURRENCY,
+                format_args!("Maximum concurrency for {length} tokens per request: {times:.2}x"),
+            );
+        }
+        V0_8_5 | V0_9_2 | V0_10_1 | V0_11_0 | V0_18_0 => {
+            log.core(
+                place::CACHE_SIZE,
+                format_args!("GPU KV cache size: {tokens} tokens"),
+            );
+            log.core(
+                place::CONCURRENCY,
+                format_args!("Maximum concurrency for {length} tokens per request: {times:.2}x"),
+            );
+        }
+        V0_32_0 => log.core(
+            place::CACHE_SIZE,
+            format_args!(
+                "GPU KV cache size: {tokens} tokens, Maximum concurrency for {length} tokens per \
+                 request: {times:.2}x"
+            ),
         ),
-    );
+    }
 }
 
-/// The engine core is ready.
-pub fn initialized(log: &Log, took: Duration) {
-    log.core(
-        "core.py:402",
-        format_args!(
-            "init engine (profile, create kv cache, warmup model) took {:.2} s",
-            took.as_secs_f64()
+/// What V0 says when it has tried the largest batch.
+fn profiling(settings: &Settings, room: &KvRoom) -> String {
+    let numbers = &settings.numbers;
+    let used = share(settings).saturating_sub(room.bytes);
+    format!(
+        "Memory profiling results: total_gpu_memory={}GiB initial_memory_usage={}GiB \
+         peak_torch_memory={}GiB memory_usage_post_profile={}GiB non_torch_memory={}GiB \
+         kv_cache_size={}GiB gpu_memory_utilization={:.2}",
+        gib_in_two_places(numbers.gpu_memory),
+        gib_in_two_places(numbers.weights),
+        gib_in_two_places(used),
+        gib_in_two_places(numbers.weights),
+        gib_in_two_places(0),
+        gib_in_two_places(room.bytes),
+        settings.gpu_memory_utilization
+    )
+}
+
+/// Bytes of the card that the utilisation asks for.
+fn share(settings: &Settings) -> u64 {
+    (settings.numbers.gpu_memory as f64 * settings.gpu_memory_utilization) as u64
+}
+
+/// The graphs are captured, the engine is ready.
+pub fn initialized(log: &Log, settings: &Settings, room: &KvRoom, took: Duration) {
+    let version = log.version();
+    let seconds = took.as_secs_f64();
+    if !is_eager(settings) {
+        if version == V0_6_4 {
+            for worker in log.speakers() {
+                log.line(
+                    worker,
+                    Level::Info,
+                    place::CAPTURING,
+                    "Capturing cudagraphs for decoding. This may lead to unexpected consequences \
+                     if the model is not static. To run the model in eager mode, set \
+                     'enforce_eager=True' or use '--enforce-eager' in the CLI. If out-of-memory \
+                     error occurs during cudagraph capture, consider decreasing \
+                     `gpu_memory_utilization` or switching to eager mode. You can also reduce the \
+                     `max_num_seqs` as needed to decrease memory usage.",
+                );
+            }
+        }
+        let graphs = gib_in_two_places(settings.numbers.overhead);
+        let text = format!("Graph capturing finished in {seconds:.0} secs, took {graphs} GiB");
+        for worker in log.speakers() {
+            log.line(worker, Level::Info, place::CAPTURED, &text);
+        }
+    }
+    match version {
+        V0_6_4 => {}
+        V0_8_5 | V0_9_2 | V0_10_1 | V0_11_0 | V0_18_0 => log.core(
+            place::INITIALIZED,
+            format_args!(
+                "init engine (profile, create kv cache, warmup model) took {seconds:.2} seconds"
+            ),
         ),
+        V0_32_0 => {
+            memory_use(log, settings, room);
+            let compiled = if is_eager(settings) {
+                ""
+            } else {
+                " (compilation: 0.00 s)"
+            };
+            log.core(
+                place::INITIALIZED,
+                format_args!(
+                    "init engine (profile, create kv cache, warmup model) took {seconds:.2} \
+                     s{compiled}"
+                ),
+            );
+        }
+    }
+}
+
+/// Each worker says how full its card is, in words that are close to those of a death. Nothing
+/// is said where the size of the cache was given.
+fn memory_use(log: &Log, settings: &Settings, room: &KvRoom) {
+    if settings.kv_cache_memory_bytes.is_some() {
+        return;
+    }
+    let numbers = &settings.numbers;
+    let (total, wanted) = (numbers.gpu_memory, share(settings));
+    let peak = wanted.saturating_sub(room.bytes + numbers.weights);
+    let others = numbers.weights + peak + numbers.overhead;
+    let (to_share, to_card) = (wanted.saturating_sub(others), total.saturating_sub(others));
+    let text = format!(
+        "Free memory on device ({}/{} GiB) on startup. Desired GPU memory utilization is ({:?}, {} \
+         GiB). Actual usage is {} GiB for consumed memory (weights + non-torch), {} GiB for peak \
+         activation, and {} GiB for CUDAGraph memory. Replace gpu_memory_utilization config with \
+         `--kv-cache-memory={to_share}` ({} GiB) to fit into requested memory, or \
+         `--kv-cache-memory={to_card}` ({} GiB) to fully utilize gpu memory. Current kv cache \
+         memory in use is {} GiB.",
+        gib(total),
+        gib(total),
+        settings.gpu_memory_utilization,
+        gib(wanted),
+        gib(numbers.weights),
+        gib(peak),
+        gib(numbers.overhead),
+        gib(to_share),
+        gib(to_card),
+        gib(room.bytes)
     );
+    for worker in log.workers() {
+        log.line(worker, Level::Info, place::MEMORY_USE, &text);
+    }
 }
 
 /// The server listens on `address`.
-pub fn serving(log: &Log, address: SocketAddr) {
-    log.api("entry.py:136", "Supported tasks: ['generate']");
-    log.api(
-        "entry.py:140",
-        format_args!("Starting vLLM server on http://{address}"),
-    );
+pub fn serving(log: &Log, room: &KvRoom, address: SocketAddr) {
+    let version = log.version();
+    let blocks = room.n_blocks;
+    match version {
+        V0_6_4 => {}
+        V0_8_5 => log.api(place::CORE_READY, "Core engine process 0 ready."),
+        V0_9_2 | V0_10_1 | V0_11_0 => log.api(
+            place::CACHE_INFO,
+            format_args!(
+                "Engine 000: vllm cache_config_info with initialization after num_gpu_blocks is: \
+                 {blocks}"
+            ),
+        ),
+        V0_18_0 | V0_32_0 => {}
+    }
+    match version {
+        V0_6_4 | V0_8_5 | V0_9_2 => {}
+        V0_10_1 | V0_11_0 => log.api(place::TASKS, "Supported_tasks: ['generate']"),
+        V0_18_0 => log.api(place::TASKS, "Supported tasks: ['generate']"),
+        V0_32_0 => {
+            log.api(place::TASKS, "Supported tasks: ['generate']");
+            log.api(
+                place::SCALE_OUT,
+                "Scale-out endpoints are disabled. Restart vllm serve with --enable-scale-out to \
+                 enable them.",
+            );
+            log.api(
+                place::TEMPLATE,
+                "Detected the chat template content format to be 'string'. You can set \
+                 `--chat-template-content-format` to override this.",
+            );
+        }
+    }
+    match version {
+        V0_6_4 => {}
+        V0_8_5 => log.api(
+            place::STARTING,
+            format_args!("Starting vLLM API server on http://{address}"),
+        ),
+        V0_9_2 | V0_10_1 | V0_11_0 => log.api(
+            place::STARTING,
+            format_args!("Starting vLLM API server 0 on http://{address}"),
+        ),
+        V0_18_0 | V0_32_0 => log.api(
+            place::STARTING,
+            format_args!("Starting vLLM server on http://{address}"),
+        ),
+    }
+    log.api(place::ROUTES, "Available routes are:");
+    for (path, methods) in routes(version) {
+        log.api(
+            place::ROUTE,
+            format_args!("Route: {path}, Methods: {methods}"),
+        );
+    }
     log.uvicorn(format_args!(
         "Started server process [{}]",
         std::process::id()
     ));
     log.uvicorn("Waiting for application startup.");
     log.uvicorn("Application startup complete.");
-    log.uvicorn(format_args!(
-        "Uvicorn running on http://{address} (Press CTRL+C to quit)"
-    ));
-}
-
-/// The engine was told to stop.
-pub fn shutdown(log: &Log) {
-    log.api(
-        "launcher.py:254",
-        "[shutdown] API server: shutdown triggered",
-    );
-    log.api(
-        "launcher.py:304",
-        "[shutdown] API server: shutting down FastAPI HTTP server",
-    );
-    log.uvicorn("Shutting down");
-    log.uvicorn("Waiting for application shutdown.");
-    log.uvicorn("Application shutdown complete.");
+    match version {
+        V0_6_4 => log.uvicorn(format_args!(
+            "Uvicorn running on http://{address} (Press CTRL+C to quit)"
+        )),
+        // From here on the socket is not uvicorn's own, and it says nothing of it.
+        V0_8_5 | V0_9_2 | V0_10_1 | V0_11_0 | V0_18_0 | V0_32_0 => {}
+    }
 }
 
 /// `46592` as `46,592`.
@@ -278,20 +495,6 @@ fn thousands(number: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_differs_is_listed_and_no_key_is() {
-        let line = "some/model --max-num-seqs 8 --host 127.0.0.1 --port 18002 --api-key hush \
-                    --gpu-memory-utilization 0.92 --no-enable-chunked-prefill --enforce-eager \
-                    --served-model-name a b --gpu-memory-utilization 0.9 --seed 0";
-        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        assert_eq!(
-            non_default_args(&Arguments::parse(&words).unwrap()),
-            "{'model_tag': 'some/model', 'host': '127.0.0.1', 'port': 18002, 'api_key': '***', \
-             'model': 'some/model', 'max_num_seqs': 8, 'enable_chunked_prefill': False, \
-             'enforce_eager': True, 'served_model_name': ['a', 'b'], 'gpu_memory_utilization': 0.9}"
-        );
-    }
 
     #[test]
     fn thousands_are_set_apart() {

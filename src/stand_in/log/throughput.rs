@@ -5,11 +5,13 @@ use std::time::Duration;
 use crate::stand_in::engine::clock::Engine;
 use crate::stand_in::engine::metrics::Snapshot;
 use crate::stand_in::engine::time::Time;
+use crate::stand_in::log::place;
 use crate::stand_in::log::writer::Log;
+use crate::stand_in::version::Generation;
 
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Logs for ever. An idle engine falls silent after one line with zeros.
+/// Logs for ever. An idle engine falls silent after one line with zeros (but not V0).
 pub async fn report(engine: Engine, log: Log, time: Time) {
     let mut before = engine.snapshot();
     let mut was_idle = true;
@@ -17,32 +19,72 @@ pub async fn report(engine: Engine, log: Log, time: Time) {
         time.sleep(EVERY).await;
         let now = engine.snapshot();
         let is_idle = now.gauges.running == 0 && now.tally.tokens() == before.tally.tokens();
-        if !(is_idle && was_idle) {
-            log.api("loggers.py:335", line(&before, &now, EVERY.as_secs_f64()));
+        // V0 never falls silent.
+        let v0 = log.version().generation() == Generation::V0;
+        if v0 || !(is_idle && was_idle) {
+            let seconds = EVERY.as_secs_f64();
+            if v0 {
+                log.core(place::THROUGHPUT, v0_line(&before, &now, seconds));
+                if let Some(text) = v0_hit_rate(&now) {
+                    log.core(place::HIT_RATE, text);
+                }
+            } else {
+                log.api(place::THROUGHPUT, line(&before, &now, seconds));
+            }
         }
         was_idle = is_idle;
         before = now;
     }
 }
 
-fn line(before: &Snapshot, now: &Snapshot, seconds: f64) -> String {
+/// The line of V0, which may swap requests to the host.
+fn v0_line(before: &Snapshot, now: &Snapshot, seconds: f64) -> String {
+    let (prompt, said) = rates(before, now, seconds);
+    format!(
+        "Avg prompt throughput: {prompt:.1} tokens/s, Avg generation throughput: {said:.1} \
+         tokens/s, Running: {} reqs, Swapped: 0 reqs, Pending: {} reqs, GPU KV cache usage: \
+         {:.1}%, CPU KV cache usage: 0.0%.",
+        now.gauges.running,
+        now.gauges.waiting,
+        100.0 * now.gauges.kv_usage
+    )
+}
+
+/// What V0 says of its prefix cache, if it has one.
+fn v0_hit_rate(now: &Snapshot) -> Option<String> {
+    (now.counts.prefix_queries > 0).then(|| {
+        format!(
+            "Prefix cache hit rate: GPU: {:.2}%, CPU: 0.00%",
+            100.0 * hit_rate(now)
+        )
+    })
+}
+
+/// Tokens of prompts and of answers per second between two snapshots.
+fn rates(before: &Snapshot, now: &Snapshot, seconds: f64) -> (f64, f64) {
     let (prompt_before, said_before) = before.tally.tokens();
     let (prompt, said) = now.tally.tokens();
     let rate = |now: u64, before: u64| (now - before) as f64 / seconds;
-    let hit_rate = match now.counts.prefix_queries {
+    (rate(prompt, prompt_before), rate(said, said_before))
+}
+
+fn hit_rate(now: &Snapshot) -> f64 {
+    match now.counts.prefix_queries {
         0 => 0.0,
         queries => now.counts.prefix_hits as f64 / queries as f64,
-    };
+    }
+}
+
+fn line(before: &Snapshot, now: &Snapshot, seconds: f64) -> String {
+    let (prompt, said) = rates(before, now, seconds);
     format!(
-        "Engine 000: Avg prompt throughput: {:.1} tokens/s, Avg generation throughput: {:.1} \
-         tokens/s, Running: {} reqs, Waiting: {} reqs, GPU KV cache usage: {:.1}%, Prefix cache hit \
-         rate: {:.1}%",
-        rate(prompt, prompt_before),
-        rate(said, said_before),
+        "Engine 000: Avg prompt throughput: {prompt:.1} tokens/s, Avg generation throughput: \
+         {said:.1} tokens/s, Running: {} reqs, Waiting: {} reqs, GPU KV cache usage: {:.1}%, Prefix \
+         cache hit rate: {:.1}%",
         now.gauges.running,
         now.gauges.waiting,
         100.0 * now.gauges.kv_usage,
-        100.0 * hit_rate
+        100.0 * hit_rate(now)
     )
 }
 
@@ -116,6 +158,17 @@ mod tests {
             prefix_hits: 409,
             preemptions: 0,
         };
+        assert_eq!(
+            v0_line(&idle, &busy, 10.0),
+            "Avg prompt throughput: 151.6 tokens/s, Avg generation throughput: 0.2 tokens/s, \
+             Running: 1 reqs, Swapped: 0 reqs, Pending: 2 reqs, GPU KV cache usage: 12.3%, CPU KV \
+             cache usage: 0.0%."
+        );
+        assert_eq!(v0_hit_rate(&idle), None);
+        assert_eq!(
+            v0_hit_rate(&busy).unwrap(),
+            "Prefix cache hit rate: GPU: 40.90%, CPU: 0.00%"
+        );
         assert_eq!(
             line(&idle, &busy, 10.0),
             "Engine 000: Avg prompt throughput: 151.6 tokens/s, Avg generation throughput: 0.2 \

@@ -14,6 +14,8 @@ pub enum Process {
     EngineCore,
     /// The worker of this rank. A single worker lives in the process of the engine core.
     Worker(usize),
+    /// A worker that does not know its rank yet.
+    Newborn,
 }
 
 /// How bad it is.
@@ -100,6 +102,20 @@ impl Log {
         (0..self.n_workers).map(Process::Worker)
     }
 
+    /// The workers that say what all of them would say alike: newer versions let only the first
+    /// speak.
+    pub fn speakers(&self) -> impl Iterator<Item = Process> + use<> {
+        let n = match self.version {
+            VllmVersion::V0_6_4
+            | VllmVersion::V0_8_5
+            | VllmVersion::V0_9_2
+            | VllmVersion::V0_10_1
+            | VllmVersion::V0_11_0 => self.n_workers,
+            VllmVersion::V0_18_0 | VllmVersion::V0_32_0 => 1,
+        };
+        self.workers().take(n)
+    }
+
     /// A line of vLLM's logger; each line of a longer text gets the same head.
     pub fn line(
         &self,
@@ -177,7 +193,10 @@ impl Log {
         match self.version.decoration() {
             Decoration::Workers => match process {
                 Process::Worker(rank) if self.is_marked_worker(rank) => colour(self.named(process)),
-                Process::Worker(_) | Process::ApiServer | Process::EngineCore => String::new(),
+                Process::Worker(_)
+                | Process::Newborn
+                | Process::ApiServer
+                | Process::EngineCore => String::new(),
             },
             Decoration::Coloured => colour(self.named(process)),
             Decoration::Plain => self.named(process),
@@ -197,7 +216,10 @@ impl Log {
         let name = match process {
             Process::ApiServer => "APIServer".to_owned(),
             Process::Worker(rank) if self.n_workers > 1 => self.version.worker(rank),
-            Process::EngineCore | Process::Worker(_) => self.version.engine_core().to_owned(),
+            Process::Newborn if self.n_workers > 1 => "Worker".to_owned(),
+            Process::EngineCore | Process::Worker(_) | Process::Newborn => {
+                self.version.engine_core().to_owned()
+            }
         };
         format!("({name} pid={}) ", std::process::id())
     }
