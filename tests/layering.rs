@@ -46,6 +46,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["load/"]),
     ("axum", &["stand_in/"]),
     ("clap", &["cli/", "main.rs"]),
+    ("clap_complete", &["cli/args.rs", "cli/completions.rs"]),
+    ("clap_mangen", &["cli/man.rs"]),
     ("anyhow", &["cli/", "main.rs"]),
     ("nvml_wrapper", &["gpu/"]),
     ("toml", &["spec/"]),

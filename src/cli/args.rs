@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::diagnose::Phase;
 use crate::time_scale::TimeScale;
@@ -74,6 +75,10 @@ pub(super) enum Verb {
     Clean(CleanArgs),
     /// Print the JSON Schema of a kind of file, for editors.
     Schema(SchemaArgs),
+    /// Print what lets a shell complete gridrun's arguments.
+    Completions(CompletionsArgs),
+    /// Print gridrun's manual page, or write those of all verbs.
+    Man(ManArgs),
     /// gridrun's own fake engine.
     StandIn(StandInArgs),
 }
@@ -283,6 +288,20 @@ pub(super) enum SchemaKind {
     Profile,
     /// How stand-ins are to fail.
     Scenario,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell that is to read it.
+    #[arg(value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// Write the pages of gridrun and of every verb into this folder instead.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -3,12 +3,14 @@
 mod args;
 mod check;
 mod clean;
+mod completions;
 mod diagnose;
 mod display;
 mod engine_choice;
 mod execute;
 mod fault;
 mod host;
+mod man;
 mod plan;
 mod rehearse;
 mod report;
@@ -40,6 +42,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         args::Verb::Diagnose(args) => diagnose::diagnose(&args),
         args::Verb::Clean(args) => clean::clean(&args),
         args::Verb::Schema(args) => schema::schema(&args),
+        args::Verb::Completions(args) => completions::completions(&args),
+        args::Verb::Man(args) => man::man(&args),
         args::Verb::StandIn(args) => stand_in::stand_in(args),
     }
 }

@@ -4,6 +4,7 @@ mod check;
 mod clean;
 mod diagnose;
 mod folder;
+mod man;
 mod plan;
 mod rehearse;
 mod report;
