@@ -25,7 +25,6 @@ fuzz_target!(|ending: Ending<'_>| {
         &[]
     };
     let evidence = Evidence {
-        log: &log,
         exit_code: ending.exit_code,
         oom_killed: ending.oom_killed,
         runtime_error: ending.runtime_error,
@@ -37,6 +36,7 @@ fuzz_target!(|ending: Ending<'_>| {
             }
         }),
         varied_flags: varied,
+        ..Evidence::of(&log)
     };
     let failure = diagnose(&evidence);
     assert_eq!(diagnose(&evidence), failure);

@@ -10,7 +10,7 @@ use crate::cli::args::{DiagnoseArgs, Format};
 use crate::cli::fault::BadInput;
 use crate::decide::plain::plain;
 use crate::diagnose::{
-    Cited, Consequence, Diagnosis, Evidence, FailureClass, Phase, Prune, Says, examine,
+    Cited, Consequence, Diagnosis, Evidence, FailureClass, Phase, Prune, Says, Stage, examine, when,
 };
 use crate::exit::Exit;
 use crate::report::cut;
@@ -29,12 +29,11 @@ pub(super) fn diagnose(args: &DiagnoseArgs) -> anyhow::Result<Exit> {
     let varied: Vec<String> = args.vary.iter().map(|name| long_name(name)).collect();
     let varied: Vec<&str> = varied.iter().map(String::as_str).collect();
     let diagnosis = examine(&Evidence {
-        log: &log.text,
         exit_code: args.exit_code,
         oom_killed: args.oom_killed,
-        runtime_error: None,
         phase: args.phase.map(Phase::from),
         varied_flags: &varied,
+        ..Evidence::of(&log.text)
     });
     let mut out = std::io::stdout().lock();
     match args.format {
@@ -73,6 +72,8 @@ fn long_name(flag: &str) -> String {
 struct Told<'a> {
     class: FailureClass,
     phase: Phase,
+    /// How far it had come when it died; `None` where nobody can know.
+    stage: Option<Stage>,
     cause: Option<&'a str>,
     explanation: &'a str,
     suggestion: Option<&'a str>,
@@ -104,6 +105,7 @@ fn told<'a>(diagnosis: &'a Diagnosis, log: &LogText) -> Told<'a> {
     Told {
         class: failure.class,
         phase: failure.phase,
+        stage: failure.stage,
         cause: failure.cause.as_deref(),
         explanation: &failure.explanation,
         suggestion: failure.suggestion.as_deref(),
@@ -164,11 +166,12 @@ fn text(diagnosis: &Diagnosis, log: &LogText, path: &Path) -> String {
 /// Class and outcome in one line.
 fn headline(diagnosis: &Diagnosis) -> String {
     let failure = &diagnosis.failure;
-    let (class, phase) = (failure.class, failure.phase);
+    let class = failure.class;
+    let when = when(failure.phase, failure.stage);
     match class {
         FailureClass::Healthy => format!("{class}: no failure"),
-        FailureClass::Stopped => format!("{class} while {phase}: no failure"),
-        _ => format!("{class} while {phase}: {}", failure.consequence.meaning()),
+        FailureClass::Stopped => format!("{class} {when}: no failure"),
+        _ => format!("{class} {when}: {}", failure.consequence.meaning()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::attest::{Attestation, Attested};
-use crate::diagnose::{Consequence, Failure, FailureClass, Phase};
+use crate::diagnose::{Consequence, Failure, FailureClass, Phase, Stage};
 use crate::id::{AttemptId, AttemptNo, CellId, RunId};
 use crate::manifest::{Engines, HostFacts, Manifest, RunEnding, RunRecord, SourceCopy};
 use crate::matrix::cell::{Cell, SetBy, Setting};
@@ -448,6 +448,7 @@ pub(crate) fn failure(class: FailureClass, consequence: Consequence) -> Failure 
     Failure {
         class,
         phase: Phase::Starting,
+        stage: Some(Stage::KvProfile),
         consequence,
         cause: Some(
             "ValueError: To serve at least one request with the models's max seq len (40960), \
@@ -485,6 +486,7 @@ pub(crate) fn failed(cell: &str, number: u32, class: FailureClass) -> Settled {
         suggestion: None,
         exit_code: Some(0),
         phase: Phase::Serving,
+        stage: Some(Stage::UnderLoad),
         node: Some("kv-cache".to_owned()),
         ..failure(class, Consequence::Retry)
     };

@@ -213,6 +213,10 @@ fn add_identity(columns: &mut Columns, rows: &Rows<'_>, manifest: &Manifest) {
         rows.map(|cell| Some(failure(cell)?.phase.to_string())),
     );
     columns.add(
+        "death.stage",
+        rows.map(|cell| Some(failure(cell)?.stage?.name())),
+    );
+    columns.add(
         "death.cause",
         rows.map(|cell| failure(cell)?.cause.as_deref()),
     );

@@ -1,5 +1,7 @@
 //! What is known about an engine's end.
 
+use std::time::Duration;
+
 use crate::diagnose::class::Phase;
 
 /// Everything that a diagnosis may use. Fields that nobody knows are `None`, never guessed.
@@ -14,7 +16,33 @@ pub struct Evidence<'a> {
     pub runtime_error: Option<&'a str>,
     /// Where the observer knows that the engine was; `None` lets the log decide.
     pub phase: Option<Phase>,
+    /// What the observer saw of its service; `None` lets the log decide.
+    pub service: Option<Service>,
     /// Flags that the experiment varies for this cell, by long name: an argument error about
     /// one of them is the cell's own making, about any other the profile's.
     pub varied_flags: &'a [&'a str],
+}
+
+/// What an observer saw of a serving engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Service {
+    /// From ready to the death.
+    pub lasted: Duration,
+    /// Requests of workloads that were answered in full; what proved it ready does not count.
+    pub n_answered: u64,
+}
+
+impl<'a> Evidence<'a> {
+    /// A log, and nothing else is known.
+    pub fn of(log: &'a str) -> Self {
+        Self {
+            log,
+            exit_code: None,
+            oom_killed: None,
+            runtime_error: None,
+            phase: None,
+            service: None,
+            varied_flags: &[],
+        }
+    }
 }

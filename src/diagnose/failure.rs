@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnose::class::{Blame, Consequence, FailureClass, Phase};
 use crate::diagnose::line::Line;
+use crate::diagnose::stage::{self, Stage};
 
 /// How many lines of a log are kept with a failure.
 const TAIL_LINES: usize = 20;
@@ -18,6 +19,9 @@ const TAIL_LINE_CHARS: usize = 1_000;
 pub struct Failure {
     pub class: FailureClass,
     pub phase: Phase,
+    /// How far it had come when it died; `None` where nobody can know. Older results lack it.
+    #[serde(default)]
+    pub stage: Option<Stage>,
     pub consequence: Consequence,
     /// The root-cause line as the engine wrote it, decorations stripped.
     pub cause: Option<String>,
@@ -137,6 +141,7 @@ impl Failure {
         Self {
             class,
             phase,
+            stage: stage::of_log(log, class, phase),
             consequence: class.consequence(Blame::Profile),
             cause: Some(cause.trim().to_owned()).filter(|cause| !cause.is_empty()),
             explanation,

@@ -9,6 +9,7 @@ use crate::diagnose::failure::{Failure, log_tail};
 use crate::diagnose::line::Line;
 use crate::diagnose::message::Message;
 use crate::diagnose::rules::{argument, memory};
+use crate::diagnose::stage::Stage;
 
 /// Lines of a pydantic error that are looked through for the fields it names.
 const VALIDATION_ERROR_LINES: usize = 40;
@@ -21,6 +22,7 @@ pub struct Finding {
     pub cause: Option<String>,
     /// The line that holds the cause; `None` where no line of the log does.
     pub at: Option<usize>,
+    pub stage: Option<Stage>,
     /// Flags that the message is about without naming them.
     about: Vec<&'static str>,
     /// The text in which named flags are looked for; the cause itself when empty.
@@ -35,6 +37,7 @@ impl Finding {
             phase,
             cause: None,
             at: None,
+            stage: None,
             about: Vec::new(),
             context: String::new(),
         }
@@ -64,6 +67,7 @@ impl Finding {
             phase: found.phase,
             cause: Some(cause),
             at: Some(at),
+            stage: None,
             about: about(lines, found),
             context,
         }
@@ -113,6 +117,7 @@ impl Finding {
         Failure {
             class: self.class,
             phase: self.phase,
+            stage: self.stage,
             consequence: self.class.consequence(blame),
             explanation: advice::explanation(&subject, &varied),
             suggestion: advice::suggestion(&subject),
@@ -227,12 +232,9 @@ mod tests {
 
     fn of(log: &str, exit_code: Option<i64>) -> Failure {
         diagnose(&Evidence {
-            log,
             exit_code,
-            oom_killed: None,
-            runtime_error: None,
-            phase: None,
             varied_flags: &["max-num-seqs"],
+            ..Evidence::of(log)
         })
     }
 

@@ -4,6 +4,7 @@
 mod advice;
 pub mod citation;
 pub mod class;
+mod clock;
 pub mod evidence;
 mod exception;
 mod extract;
@@ -13,13 +14,15 @@ pub mod line;
 mod message;
 mod rule;
 mod rules;
+pub mod stage;
 mod story;
 mod verdict;
 
 pub use citation::{Cited, Says};
 pub use class::{Blame, Consequence, FailureClass, Phase, Prune, Retry, Row, Side};
-pub use evidence::Evidence;
+pub use evidence::{Evidence, Service};
 pub use failure::Failure;
+pub use stage::{Stage, when};
 pub use verdict::{Diagnosis, diagnose, examine};
 
 #[cfg(test)]

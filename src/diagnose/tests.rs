@@ -38,12 +38,11 @@ fn cases() -> Vec<Case> {
 fn run(case: &Case, log: &str) -> Failure {
     let varied: Vec<&str> = case.varied.iter().map(String::as_str).collect();
     diagnose(&Evidence {
-        log,
         exit_code: case.exit_code,
         oom_killed: case.oom_killed,
-        runtime_error: None,
         phase: case.phase_known,
         varied_flags: &varied,
+        ..Evidence::of(log)
     })
 }
 
@@ -173,12 +172,8 @@ fn the_tail_alone_is_enough_where_it_holds_the_cause() {
 
 fn of_runtime(words: &str, log: &str) -> Failure {
     diagnose(&Evidence {
-        log,
-        exit_code: None,
-        oom_killed: None,
         runtime_error: Some(words),
-        phase: None,
-        varied_flags: &[],
+        ..Evidence::of(log)
     })
 }
 
@@ -233,12 +228,9 @@ fn a_log_speaks_louder_than_an_unknown_word_of_the_runtime() {
 #[test]
 fn the_observer_knows_the_phase_better() {
     let mut evidence = Evidence {
-        log: "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.00 GiB.",
         exit_code: Some(1),
-        oom_killed: None,
-        runtime_error: None,
         phase: Some(Phase::Serving),
-        varied_flags: &[],
+        ..Evidence::of("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.00 GiB.")
     };
     assert_eq!(diagnose(&evidence).class, FailureClass::GpuOomServing);
     evidence.phase = Some(Phase::Starting);
@@ -294,8 +286,8 @@ proptest! {
     fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
         let log = String::from_utf8_lossy(&bytes);
         let failure = diagnose(&Evidence {
-            log: &log, exit_code: None, oom_killed: None, runtime_error: Some(&log), phase: None,
-            varied_flags: &[],
+            runtime_error: Some(&log),
+            ..Evidence::of(&log)
         });
         prop_assert!(!failure.explanation.is_empty());
     }
@@ -308,8 +300,10 @@ proptest! {
     ) {
         let log = lines.join("\n");
         let failure = diagnose(&Evidence {
-            log: &log, exit_code, oom_killed, runtime_error: None, phase: None,
+            exit_code,
+            oom_killed,
             varied_flags: &["max-num-seqs", ""],
+            ..Evidence::of(&log)
         });
         prop_assert!(failure.log_tail.len() <= 20);
         prop_assert!(failure.class != FailureClass::NotReady);

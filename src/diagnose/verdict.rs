@@ -11,6 +11,7 @@ use crate::diagnose::line::{self, Line};
 use crate::diagnose::message::{Message, best, messages, settle};
 use crate::diagnose::rule::{Tier, Weight};
 use crate::diagnose::rules::secondary;
+use crate::diagnose::stage::{self, Death};
 use crate::diagnose::story::Story;
 
 /// Words of a failed download that is tried again stand at most this far behind its message,
@@ -46,7 +47,8 @@ pub fn examine(evidence: &Evidence) -> Diagnosis {
         .runtime_error
         .map(str::trim)
         .filter(|words| !words.is_empty());
-    if let Some(finding) = words.and_then(known_to_the_runtime) {
+    if let Some(mut finding) = words.and_then(known_to_the_runtime) {
+        finding.stage = words.and_then(stage::of_refusal);
         return Diagnosis {
             failure: finding.into_failure(evidence),
             cited: Vec::new(),
@@ -90,10 +92,32 @@ fn of_log(evidence: &Evidence) -> (Finding, Vec<Cited>) {
         // The last start broke off without a word; the ones before may have died the same way.
         let story = Story::of(&lines);
         let finding = of_story(&story, evidence);
-        let cited = citations(&story, 0, &finding);
-        return (finding, cited);
+        return placed(finding, &story, 0, evidence);
     }
-    let cited = citations(&story, lines.len() - last.len(), &finding);
+    placed(finding, &story, lines.len() - last.len(), evidence)
+}
+
+/// Adds to a finding how far the engine had come, and the lines that decided; `from` is where
+/// the story begins in the log.
+fn placed(
+    mut finding: Finding,
+    story: &Story,
+    from: usize,
+    evidence: &Evidence,
+) -> (Finding, Vec<Cited>) {
+    let raw: Vec<&str> = evidence.log.lines().skip(from).collect();
+    let death = Death {
+        class: finding.class,
+        phase: finding.phase,
+        cause: finding.cause.as_deref().unwrap_or(""),
+        at: [finding.at, story.announced]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(story.lines.len()),
+    };
+    finding.stage = stage::of_death(story, &raw, death, evidence);
+    let cited = citations(story, from, &finding);
     (finding, cited)
 }
 

@@ -152,6 +152,7 @@ mod tests {
         Failure {
             class: FailureClass::Unknown,
             phase: Phase::Starting,
+            stage: None,
             consequence,
             cause: None,
             explanation: String::new(),

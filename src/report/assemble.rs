@@ -173,6 +173,7 @@ fn brief(cell: &CellResult<'_>) -> Option<DeathBrief> {
     Some(DeathBrief {
         class: failure.class,
         phase: failure.phase,
+        stage: failure.stage,
         cause: failure.cause.clone(),
         explanation: failure.explanation.clone(),
     })
@@ -250,6 +251,7 @@ fn deaths(decision: &Decision<'_>, ending: Ending) -> Vec<DeathView> {
                 other.cell_id == view.cell_id
                     && other.class == view.class
                     && other.phase == view.phase
+                    && other.stage == view.stage
                     && other.node == view.node
             });
             match alike {
@@ -274,6 +276,7 @@ fn death(cell: &CellResult<'_>, settled: &Settled, failure: &Failure) -> DeathVi
         attempts: vec![settled.attempt.to_string()],
         class: failure.class,
         phase: failure.phase,
+        stage: failure.stage,
         node: failure.node.clone(),
         explanation: failure.explanation.clone(),
         suggestion: failure.suggestion.clone(),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::decide::number;
+use crate::diagnose::when;
 use crate::manifest::RunEnding;
 use crate::report::stamp::Stamp;
 use crate::report::table::{self, Kind, Table, start_names};
@@ -299,10 +300,10 @@ impl Page {
                 .as_ref()
                 .map_or_else(String::new, |node| format!(", during {}", code(node)));
             self.paragraph(format!(
-                "### {}: {} while {}{during}",
+                "### {}: {} {}{during}",
                 code(&death.cell),
                 death.class,
-                death.phase
+                when(death.phase, death.stage)
             ));
             let attempts: Vec<String> = death.attempts.iter().map(|name| code(name)).collect();
             let mut facts = vec![format!("Attempts: {}", attempts.join(", "))];

@@ -54,7 +54,7 @@ fn hostile_text_stays_text() {
     insta::assert_snapshot!(section(&markdown, "## Deaths"), @r#"
 ## Deaths: why configurations are infeasible
 
-### `d`: kv_cache_too_small while starting
+### `d`: kv_cache_too_small while starting (kv_profile)
 
 - Attempts: `18ac3e7343f0-1`, `18ac3e7343f0-2`
 - What happened: \\u{1b}\[31m\|`<script>alert(1)</script>` !\[x\](http\://evil) \\u{202e} # heading
@@ -133,7 +133,7 @@ gpu-mem: 0.9; prefix: false; kv-cache
   behind #1: -; vs baseline: -; measured: 2
   of 2
 - d: died 2 of 2: kv_cache_too_small while
-  starting
+  starting (kv_profile)
 gpu-mem: 0.95; prefix: true; kv-cache
   ttft_repeat_ms p50, ms, lower: -; behind
   #1: -; vs baseline: -; measured: 0 of 2
@@ -240,6 +240,7 @@ fn json_has_a_version_and_null_for_what_was_not_measured() {
   "death": {
     "class": "kv_cache_too_small",
     "phase": "starting",
+    "stage": "kv_profile",
     "cause": "ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is needed, which is larger than the available KV cache memory (7.82 GiB)."
   }
 }
@@ -359,7 +360,7 @@ The same in all of them: `max-num-seqs = 32`.
 |   2 | `a`           |    0.85 |   true |                                     144 (sd 2.83, n 2) |                                          44.4 (sd 0.354, n 2) |    4.90 % |       x1.00 |   2 of 2 | ranked |
 |   3 | `c`           |    0.85 |  false |                                    1311 (sd 12.7, n 2) |                                         44.8 (sd 0.0707, n 2) |     356 % |       x0.23 |   2 of 2 | ranked |
 |   - | `f`           |     0.9 |  false |                                   1298 (sd 0.707, n 2) |                                              45.0 (sd 0, n 2) |         - |           - |   2 of 2 | rejected: kv-cache.success_rate \>= 0.95: 0.800 (in start 1, the worst of 2) |
-|   - | `d`           |    0.95 |   true |                                                      - |                                                             - |         - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+|   - | `d`           |    0.95 |   true |                                                      - |                                                             - |         - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting (kv_profile): ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
 |   - | `e`           |    0.95 |  false |                                                      - |                                                             - |         - |           - |   0 of 2 | undecided: 2 of 2 starts failed (engine_died) |
 
 - Numbers are means over engine starts; sd is the sample standard deviation between starts, n their count.

@@ -2,7 +2,7 @@
 
 use crate::decide::number;
 use crate::decide::score::Spread;
-use crate::diagnose::FailureClass;
+use crate::diagnose::{FailureClass, when};
 use crate::measure::metric::MetricDef;
 use crate::outcome::Standing;
 use crate::report::text::shorten;
@@ -314,7 +314,10 @@ pub fn death(row: &Row, died: u32, of: u32) -> String {
         Some(death) if death.class == FailureClass::NotAsConfigured => {
             format!("not as configured in {died} of {of}")
         }
-        Some(death) => format!("died {died} of {of}: {} while {}", death.class, death.phase),
+        Some(death) => {
+            let when = when(death.phase, death.stage);
+            format!("died {died} of {of}: {} {when}", death.class)
+        }
         None => format!("died {died} of {of}"),
     }
 }

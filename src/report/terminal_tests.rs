@@ -166,9 +166,9 @@ The same in all of them: tensor-parallel-size = 2. Means over n = 3 starts, ± t
 -  safe_conservative                    0.85    false   false    32   154 ±0.2   154 ±0.2    100 ±0.01       -         -    3 of 3  rejected
 -  gpu-mem-0.95_chunked-on_prefix-off   0.95     true   false    32     -          -           -             -         -    0 of 1  died 1 of 1:
                                                                                                                                     kv_cache_too_small while
-                                                                                                                                    starting
+                                                                                                                                    starting (kv_profile)
 -  aggressive_cache                     0.95     true    true    48     -          -           -             -         -    0 of 1  died 1 of 1: gpu_oom_startup
-                                                                                                                                    while starting
+                                                                                                                                    while starting (kv_profile)
 vs baseline: how many times as good as gpu-mem-0.85_chunked-on_prefix-on; above 1 is better.
 
 Not ranked, because
@@ -212,9 +212,10 @@ The same in all of them: tensor-parallel-size = 2. Means over n = 3 starts, ± t
 -  gpu-mem-0.95_chunked-on_prefix-off   0.95     true   false     -          -           -        died 1 of 1:
                                                                                                   kv_cache_too_small
                                                                                                   while starting
+                                                                                                  (kv_profile)
 -  aggressive_cache                     0.95     true    true     -          -           -        died 1 of 1:
                                                                                                   gpu_oom_startup while
-                                                                                                  starting
+                                                                                                  starting (kv_profile)
 Left out for want of width: max-num-seqs, behind #1, vs baseline, measured.
 
 Not ranked, because
@@ -260,9 +261,11 @@ between starts.
 -  gpu-mem-0.95_chunked-on_prefix-off   0.95     -          -           -        died 1 of 1:
                                                                                  kv_cache_too_small
                                                                                  while starting
+                                                                                 (kv_profile)
 -  aggressive_cache                     0.95     -          -           -        died 1 of 1:
                                                                                  gpu_oom_startup
                                                                                  while starting
+                                                                                 (kv_profile)
 Left out for want of width: chunked, prefix, max-num-seqs, behind #1, vs baseline, measured.
 
 Not ranked, because

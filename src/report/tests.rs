@@ -37,7 +37,7 @@ The same in all of them: `max-num-seqs = 32`.
 |   2 | `a`           |    0.85 |   true |                                     144 (sd 2.83, n 2) |    8.68 % |       x1.00 |   2 of 2 | ranked |
 |   3 | `c`           |    0.85 |  false |                                    1311 (sd 12.7, n 2) |     889 % |       x0.11 |   2 of 2 | ranked |
 |   - | `f`           |     0.9 |  false |                                   1298 (sd 0.707, n 2) |         - |           - |   2 of 2 | rejected: kv-cache.success_rate \>= 0.95: 0.800 (in start 1, the worst of 2) |
-|   - | `d`           |    0.95 |   true |                                                      - |         - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+|   - | `d`           |    0.95 |   true |                                                      - |         - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting (kv_profile): ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
 |   - | `e`           |    0.95 |  false |                                                      - |         - |           - |   0 of 2 | undecided: 2 of 2 starts failed (engine_died) |
 
 - Numbers are means over engine starts; sd is the sample standard deviation between starts, n their count.
@@ -104,7 +104,7 @@ What must be known of these samples:
 
 ## Deaths: why configurations are infeasible
 
-### `d`: kv_cache_too_small while starting
+### `d`: kv_cache_too_small while starting (kv_profile)
 
 - Attempts: `18ac3e7343f0-1`, `18ac3e7343f0-2`
 - What happened: The KV cache that fits into the memory left over cannot hold one request of the full length.
@@ -121,7 +121,7 @@ ERROR 11-24 04:50:01 [core.py:708] EngineCore failed to start.
 
 ## Starts that failed for other reasons
 
-### `e`: engine_died while serving, during `kv-cache`
+### `e`: engine_died while serving (under_load), during `kv-cache`
 
 - Attempts: `3f79bb7b435b-1`, `3f79bb7b435b-2`
 - What happened: The engine ended without saying why.
@@ -233,7 +233,7 @@ The same in all of them: max-num-seqs = 32. Means over n = 2 starts, ± the stan
 2  a              0.85    true         144 ±3   8.68 %     x1.00    2 of 2  ranked
 3  c              0.85   false        1311 ±13   889 %     x0.11    2 of 2  ranked
 -  f               0.9   false        1298 ±1        -         -    2 of 2  rejected
--  d              0.95    true           -           -         -    0 of 2  died 2 of 2: kv_cache_too_small while starting
+-  d              0.95    true           -           -         -    0 of 2  died 2 of 2: kv_cache_too_small while starting (kv_profile)
 -  e              0.95   false           -           -         -    0 of 2  undecided
 vs baseline: how many times as good as a; above 1 is better.
 
@@ -270,6 +270,7 @@ standard deviation between starts.
 -  d              0.95    true     -           -    0 of 2  died 2 of 2:
                                                             kv_cache_too_small
                                                             while starting
+                                                            (kv_profile)
 -  e              0.95   false     -           -    0 of 2  undecided
 Left out for want of width: vs baseline.
 
@@ -333,7 +334,7 @@ The same in all of them: `max-num-seqs = 32`.
 |   1 | `b`           |     0.9 |   true |                                              141 (n 1) |       0 % |       x1.01 |   1 of 1 | leader |
 |   2 | `a`           |    0.85 |   true |                                              142 (n 1) |    0.71 % |       x1.00 |   1 of 1 | the same to you as #1 (within 2 %) |
 |   3 | `c`           |    0.85 |  false |                                             1302 (n 1) |     823 % |       x0.11 |   1 of 1 | ranked |
-|   - | `d`           |    0.95 |   true |                                                      - |         - |           - |   0 of 1 | died 1 of 1: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+|   - | `d`           |    0.95 |   true |                                                      - |         - |           - |   0 of 1 | died 1 of 1: kv_cache_too_small while starting (kv_profile): ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
 |   - | `e`           |    0.95 |  false |                                                      - |         - |           - |   0 of 0 | undecided: no start of it has settled |
 |   - | `f`           |     0.9 |  false |                                                      - |         - |           - |   0 of 0 | undecided: no start of it has settled |
 
@@ -362,7 +363,7 @@ Medians with the number of samples behind them:
 
 ## Deaths: why configurations are infeasible (**STAND-IN RESULTS**)
 
-### `d`: kv_cache_too_small while starting
+### `d`: kv_cache_too_small while starting (kv_profile)
 
 - Attempts: `18ac3e7343f0-1`
 - What happened: The KV cache that fits into the memory left over cannot hold one request of the full length.
@@ -482,7 +483,7 @@ The same in all of them: max-num-seqs = 32.
                   gpu-          p50, ms,  behind
 #  configuration   mem  prefix     lower      #1  measured  outcome
 -  a              0.85    true         -       -    0 of 1  died 1 of 1: kv_cache_too_small while
-                                                            starting
+                                                            starting (kv_profile)
 -  b               0.9    true         -       -    0 of 1  undecided
 -  c              0.85   false         -       -    0 of 0  undecided
 -  d              0.95    true         -       -    0 of 0  undecided

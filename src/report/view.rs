@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use crate::decide::score::Spread;
 use crate::decide::standing::{GateResult, Tally};
 use crate::decide::verdict::Basis;
-use crate::diagnose::{FailureClass, Phase};
+use crate::diagnose::{FailureClass, Phase, Stage};
 use crate::id::{CellId, RunId};
 use crate::manifest::{HostFacts, RunEnding, SourceCopy};
 use crate::measure::metric::{MetricDef, WorkloadKind};
@@ -221,6 +221,7 @@ pub struct Row {
 pub struct DeathBrief {
     pub class: FailureClass,
     pub phase: Phase,
+    pub stage: Option<Stage>,
     pub cause: Option<String>,
     /// What happened, in our words: it is there when the engine left none of its own.
     #[serde(skip)]
@@ -320,6 +321,7 @@ pub struct DeathView {
     pub attempts: Vec<String>,
     pub class: FailureClass,
     pub phase: Phase,
+    pub stage: Option<Stage>,
     /// The node that ran.
     pub node: Option<String>,
     pub explanation: String,

@@ -6,7 +6,7 @@
 use std::future::Future;
 
 use crate::attest::{self, Attestation};
-use crate::diagnose::{Failure, Phase};
+use crate::diagnose::{Failure, Phase, Service};
 use crate::event::{AttemptPhase, EventKind};
 use crate::id::AttemptId;
 use crate::matrix::cell::Cell;
@@ -14,7 +14,7 @@ use crate::measure::node::NodeReport;
 use crate::measure::prompt::PromptBook;
 use crate::outcome::{EndState, EngineFacts, Outcome};
 use crate::runner::cancel::Cancel;
-use crate::runner::conclusion::{Story, conclude, refused};
+use crate::runner::conclusion::{Seen, Story, conclude, refused};
 use crate::runner::nodes::{DYING_TAKES_AT_MOST, NodeWatcher, Nodes, NodesEnding};
 use crate::runner::ports::{
     Engine, Journal, Launch, Load, LoadError, Probe, ReadyServer, Runtime, RuntimeError, StopMode,
@@ -79,6 +79,32 @@ enum Cut<T> {
     Cancelled,
 }
 
+/// How far an engine has come.
+#[derive(Debug, Default)]
+struct Way {
+    /// `None` until it was proved ready.
+    ready_since: Option<tokio::time::Instant>,
+    /// Requests of workloads that it answered in full.
+    n_answered: u64,
+}
+
+impl Way {
+    fn phase(&self) -> Phase {
+        match self.ready_since {
+            Some(_) => Phase::Serving,
+            None => Phase::Starting,
+        }
+    }
+
+    /// What was seen of its service until now.
+    fn service(&self, scale: TimeScale) -> Option<Service> {
+        Some(Service {
+            lasted: scale.told(self.ready_since?.elapsed()),
+            n_answered: self.n_answered,
+        })
+    }
+}
+
 impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
     /// Carries the attempt out. A broken connection to the runtime ends the attempt as the
     /// machine's failure, never the cell's.
@@ -111,8 +137,12 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             }
             Err(error) => return Err(error.into()),
         };
-        let mut phase = Phase::Starting;
-        let story = self.story(&mut engine, ordered, &mut phase).await;
+        let mut way = Way::default();
+        let story = self.story(&mut engine, ordered, &mut way).await;
+        let seen = Seen {
+            cell: self.cell,
+            service: way.service(self.scale),
+        };
         let noted = self
             .phase(AttemptPhase::Stopping)
             .and_then(|()| self.note_cancellation());
@@ -123,14 +153,14 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         noted?;
         let story = match story {
             Err(AttemptError::Runtime(RuntimeError::Unreachable { what, .. })) => {
-                Story::RuntimeLost(Failure::runtime_lost(phase, &what, &log))
+                Story::RuntimeLost(Failure::runtime_lost(way.phase(), &what, &log))
             }
             story => story?,
         };
         let lost = matches!(story, Story::RuntimeLost(_));
         match stopped {
             Ok(Stopped { end, log: whole }) => Ok(Ended {
-                outcome: conclude(story, self.cell, &end, &log, &whole),
+                outcome: conclude(story, &seen, &end, &log, &whole),
                 end: Some(end),
                 aftermath: if lost {
                     Aftermath::AwaitRuntime { left: None }
@@ -138,7 +168,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
                     Aftermath::GoOn
                 },
             }),
-            Err(error) => Ok(self.unstopped(story, phase, error, &log, reference).await),
+            Err(error) => Ok(self.unstopped(story, &seen, error, &log, reference).await),
         }
     }
 
@@ -146,7 +176,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         &mut self,
         engine: &mut R::Engine,
         ordered: tokio::time::Instant,
-        phase: &mut Phase,
+        way: &mut Way,
     ) -> Result<Story, AttemptError> {
         let target = Target {
             base_url: engine.base_url().to_owned(),
@@ -169,7 +199,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             }
         };
         let ready_after_ms = scale.told_ms(ordered.elapsed());
-        *phase = Phase::Serving;
+        way.ready_since = Some(tokio::time::Instant::now());
         self.phase(AttemptPhase::Attesting)?;
         let observed = match self.while_serving(engine, self.load.facts(&server)).await? {
             Cut::Done(Ok(observed)) => observed,
@@ -215,6 +245,8 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         }
         .run(engine, &mut watcher)
         .await?;
+        let answered = nodes.requests.iter().filter(|one| one.failure.is_none());
+        way.n_answered = answered.count() as u64;
         self.recorder
             .journal()
             .keep_requests(&self.launch.attempt, &nodes.requests)?;
@@ -339,7 +371,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
     async fn unstopped(
         &self,
         story: Story,
-        phase: Phase,
+        seen: &Seen<'_>,
         error: RuntimeError,
         log: &str,
         reference: String,
@@ -350,11 +382,18 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             Err(_) => Some(reference),
         };
         let outcome = match story {
-            Story::Served { .. } => conclude(story, self.cell, &EndState::default(), log, log),
-            Story::Cancelled => Outcome::Cancelled,
-            Story::RuntimeLost(failure) => Outcome::Failed(failure),
+            Story::Served { .. } | Story::Cancelled | Story::RuntimeLost(_) => {
+                conclude(story, seen, &EndState::default(), log, log)
+            }
             Story::Exited { .. } | Story::Verdict(_) => {
-                Outcome::Failed(Failure::runtime_lost(phase, &error.to_string(), log))
+                let lost = Failure::runtime_lost(seen.phase(), &error.to_string(), log);
+                conclude(
+                    Story::RuntimeLost(lost),
+                    seen,
+                    &EndState::default(),
+                    log,
+                    log,
+                )
             }
         };
         let aftermath = if gone {

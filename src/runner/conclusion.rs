@@ -2,7 +2,9 @@
 //! outcome of an attempt. Pure: the one place of the runner that asks for a diagnosis.
 
 use crate::attest::Attestation;
-use crate::diagnose::{Consequence, Evidence, Failure, FailureClass, Phase, diagnose};
+use crate::diagnose::{
+    Consequence, Evidence, Failure, FailureClass, Phase, Service, diagnose, stage,
+};
 use crate::matrix::cell::Cell;
 use crate::measure::node::{NodeReport, NodeStatus};
 use crate::outcome::{EndState, EngineFacts, Measured, Outcome};
@@ -29,6 +31,35 @@ pub enum Story {
     Cancelled,
 }
 
+/// What the runner knows of an engine beside its end.
+#[derive(Debug)]
+pub struct Seen<'a> {
+    pub cell: &'a Cell,
+    /// `None` for one that never was ready.
+    pub service: Option<Service>,
+}
+
+impl Seen<'_> {
+    pub fn phase(&self) -> Phase {
+        match self.service {
+            Some(_) => Phase::Serving,
+            None => Phase::Starting,
+        }
+    }
+
+    /// Adds how far a useless or lost engine had come, where more is known than its log tells.
+    fn placed(&self, mut failure: Failure) -> Failure {
+        let could_serve = matches!(
+            failure.class,
+            FailureClass::Unresponsive | FailureClass::RuntimeLost
+        );
+        if let Some(service) = self.service.filter(|_| could_serve) {
+            failure.stage = Some(stage::of_service(service));
+        }
+        failure
+    }
+}
+
 impl Story {
     /// The engine ended by itself while no node ran.
     pub fn exited(phase: Phase) -> Self {
@@ -38,15 +69,15 @@ impl Story {
 
 /// The outcome of an attempt whose engine was stopped. `log` is the engine's log as it was
 /// before gridrun asked it to stop, `whole` as it was at the end.
-pub fn conclude(story: Story, cell: &Cell, end: &EndState, log: &str, whole: &str) -> Outcome {
+pub fn conclude(story: Story, seen: &Seen, end: &EndState, log: &str, whole: &str) -> Outcome {
     match story {
         Story::Cancelled => Outcome::Cancelled,
-        Story::RuntimeLost(failure) => Outcome::Failed(failure),
-        Story::Verdict(failure) => of_failure(explained(failure, cell, end, log)),
-        Story::Exited { phase, node } => of_failure(diagnosed(cell, end, whole, phase, node)),
+        Story::RuntimeLost(failure) => Outcome::Failed(seen.placed(failure)),
+        Story::Verdict(failure) => of_failure(explained(failure, seen, end, log)),
+        Story::Exited { phase, node } => of_failure(diagnosed(seen, end, whole, phase, node)),
         // It ended between its last request and the wish to stop it.
         Story::Served { .. } if end.by_itself => {
-            of_failure(diagnosed(cell, end, whole, Phase::Serving, None))
+            of_failure(diagnosed(seen, end, whole, Phase::Serving, None))
         }
         Story::Served {
             ready_after_ms,
@@ -75,51 +106,50 @@ pub fn conclude(story: Story, cell: &Cell, end: &EndState, log: &str, whole: &st
 pub fn refused(cell: &Cell, words: &str) -> Outcome {
     let varied = varied(cell);
     of_failure(diagnose(&Evidence {
-        log: "",
-        exit_code: None,
-        oom_killed: None,
         runtime_error: Some(words),
         phase: Some(Phase::Starting),
         varied_flags: &varied,
+        ..Evidence::of("")
     }))
 }
 
 /// A server that lives may hide a dead engine: the log, or the kernel, may know why it is of no
 /// use. How gridrun itself ended it says nothing.
-fn explained(failure: Failure, cell: &Cell, end: &EndState, log: &str) -> Failure {
+fn explained(failure: Failure, seen: &Seen, end: &EndState, log: &str) -> Failure {
     match failure.class {
         FailureClass::NotReady | FailureClass::Unresponsive => {}
         _ => return failure,
     }
-    let seen = EndState {
+    let before_us = EndState {
         exit_code: end.exit_code.filter(|_| end.by_itself),
         ..end.clone()
     };
-    let better = diagnosed(cell, &seen, log, failure.phase, failure.node.clone());
+    let (phase, node) = (failure.phase, failure.node.clone());
+    let better = diagnosed(seen, &before_us, log, phase, node);
     match better.class {
         FailureClass::Unknown
         | FailureClass::Healthy
         | FailureClass::Stopped
-        | FailureClass::Runtime => failure,
+        | FailureClass::Runtime => seen.placed(failure),
         _ => better,
     }
 }
 
 fn diagnosed(
-    cell: &Cell,
+    seen: &Seen,
     end: &EndState,
     log: &str,
     phase: Phase,
     node: Option<String>,
 ) -> Failure {
-    let varied = varied(cell);
+    let varied = varied(seen.cell);
     let mut failure = diagnose(&Evidence {
-        log,
         exit_code: end.exit_code,
         oom_killed: end.oom_killed,
-        runtime_error: None,
         phase: Some(phase),
+        service: seen.service.filter(|_| phase == Phase::Serving),
         varied_flags: &varied,
+        ..Evidence::of(log)
     });
     failure.node = node;
     failure
@@ -150,12 +180,25 @@ fn reasons(reports: &[NodeReport]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::diagnose::Stage;
     use crate::runner::bench::cell;
 
     const OOM: &str = "(EngineCore pid=7) ERROR 11-24 03:17:00 [core.py:1512] torch.OutOfMemoryError: CUDA out \
                        of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 24.00 GiB of which \
                        1.00 GiB is free.\n";
+
+    fn seen(cell: &Cell) -> Seen<'_> {
+        Seen {
+            cell,
+            service: Some(Service {
+                lasted: Duration::from_secs(60),
+                n_answered: 3,
+            }),
+        }
+    }
 
     #[test]
     fn a_green_server_over_a_dead_engine_is_named_by_its_log() {
@@ -165,16 +208,18 @@ mod tests {
             oom_killed: Some(false),
             ..EndState::default()
         };
-        let outcome = conclude(verdict(), &cell("a"), &killed_by_us, OOM, OOM);
+        let outcome = conclude(verdict(), &seen(&cell("a")), &killed_by_us, OOM, OOM);
         let Outcome::Infeasible(failure) = outcome else {
             panic!("{outcome:?}");
         };
         assert_eq!(failure.class, FailureClass::GpuOomServing);
         assert_eq!(failure.exit_code, None, "gridrun's own kill is no evidence");
+        assert_eq!(failure.stage, Some(Stage::UnderLoad));
 
-        let outcome = conclude(verdict(), &cell("a"), &killed_by_us, "", "");
+        let outcome = conclude(verdict(), &seen(&cell("a")), &killed_by_us, "", "");
         assert!(
-            matches!(&outcome, Outcome::Failed(failure) if failure.class == FailureClass::Unresponsive),
+            matches!(&outcome, Outcome::Failed(failure) if failure.class == FailureClass::Unresponsive
+                && failure.stage == Some(Stage::UnderLoad)),
             "{outcome:?}"
         );
     }
@@ -193,7 +238,7 @@ mod tests {
             oom_killed: Some(true),
             ..EndState::default()
         };
-        let outcome = conclude(served, &cell("a"), &end, "", "");
+        let outcome = conclude(served, &seen(&cell("a")), &end, "", "");
         assert!(
             matches!(&outcome, Outcome::Infeasible(failure) if failure.class == FailureClass::HostOom),
             "{outcome:?}"

@@ -167,12 +167,10 @@ async fn every_version_dies_of_memory_in_words_that_are_understood() {
                 );
                 let (code, log) = end_of(&line).await;
                 let failure = diagnose(&Evidence {
-                    log: &log,
                     exit_code: Some(i64::from(code)),
                     oom_killed: Some(false),
-                    runtime_error: None,
-                    phase: None,
                     varied_flags: &["gpu-memory-utilization"],
+                    ..Evidence::of(&log)
                 });
                 assert_eq!(
                     (failure.class, failure.phase, code),
@@ -196,12 +194,9 @@ async fn every_version_is_healthy_while_it_serves_and_stopped_after() {
         engine.chat(&question("hello", &json!({}))).await;
         let class = |log: &str, exit_code| {
             diagnose(&Evidence {
-                log,
                 exit_code,
                 oom_killed: Some(false),
-                runtime_error: None,
-                phase: None,
-                varied_flags: &[],
+                ..Evidence::of(log)
             })
             .class
         };

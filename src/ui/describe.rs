@@ -2,6 +2,7 @@
 
 use crate::decide::number;
 use crate::decide::plain::plain;
+use crate::diagnose::when;
 use crate::event::{AttemptPhase, EventKind, RunEvent};
 use crate::manifest::RunEnding;
 use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
@@ -90,9 +91,9 @@ pub fn settlement(settled: &Settled) -> String {
             };
             let cause = failure.cause.as_ref().unwrap_or(&failure.explanation);
             format!(
-                "{name}: {word} after {took:.1} s: {} while {}: {}",
+                "{name}: {word} after {took:.1} s: {} {}: {}",
                 failure.class.name(),
-                failure.phase,
+                when(failure.phase, failure.stage),
                 cut(cause)
             )
         }
@@ -149,7 +150,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             settlement(&fixture::died("d", 2, FailureClass::KvCacheTooSmall)),
-            @r#"d (start 2): infeasible after 95.0 s: kv_cache_too_small while starting: ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is needed, which is…"#
+            @r#"d (start 2): infeasible after 95.0 s: kv_cache_too_small while starting (kv_profile): ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is needed, which is…"#
         );
         insta::assert_snapshot!(settlement(&fixture::cancelled("c", 1)), @r#"c (start 1): cancelled after 95.0 s"#);
     }

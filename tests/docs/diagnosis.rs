@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use gridrun::diagnose::{Blame, Consequence, FailureClass, Prune, Side};
+use gridrun::diagnose::{Blame, Consequence, FailureClass, Prune, Side, Stage};
 
 use crate::tables::table;
 use crate::{is_as_made, made_again, opening, read, root};
@@ -13,11 +13,12 @@ const PAGE: &str = "docs/DIAGNOSIS.md";
 #[test]
 fn the_generated_parts_are_those_of_the_program() {
     let page = read(PAGE);
-    for mark in ["classes", "pruning"] {
+    for mark in ["classes", "stages", "pruning"] {
         assert!(page.contains(&opening(mark)), "{PAGE} has no {mark}");
     }
     let renewed = made_again(PAGE, &page, |mark, at| match mark {
         "classes" => classes(),
+        "stages" => stages(),
         "pruning" => pruning(),
         _ => match mark.strip_prefix("gridrun ") {
             Some(arguments) => printed(arguments),
@@ -53,6 +54,13 @@ fn classes() -> String {
         ]
     });
     table(&["class", "why", "what follows", "pruning"], rows.collect())
+}
+
+fn stages() -> String {
+    let rows = Stage::ALL
+        .into_iter()
+        .map(|stage| vec![format!("`{stage}`"), stage.meaning().to_owned()]);
+    table(&["stage", "how far it had come"], rows.collect())
 }
 
 fn follows(class: FailureClass) -> String {
