@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::spec::flag::FlagValue;
 use crate::stand_in::command::arguments::{Arguments, StdinEnd};
 use crate::stand_in::command::settings::{ConfigError, Settings};
+use crate::stand_in::engine::alarm::Alarm;
 use crate::stand_in::engine::cache::BlockPool;
 use crate::stand_in::engine::clock::Engine;
 use crate::stand_in::engine::memory::{Exhausted, KvRoom, fit};
@@ -211,7 +212,7 @@ async fn try_serve(
     time.sleep(pause.mul_f64(0.3)).await;
     start::initialized(log, &settings, &room, time.since(began));
 
-    let engine = Engine::start(scheduler(&settings, &room), time);
+    let engine = Engine::start(scheduler(&settings, &room), time, Alarm::new().ok());
     let listener = socket.listen(BACKLOG).map_err(Death::Address)?;
     start::serving(log, &room, address);
     let beat = tokio::spawn(throughput::report(engine.clone(), log.clone(), time));

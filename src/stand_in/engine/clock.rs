@@ -3,9 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
+use crate::stand_in::engine::alarm::Alarm;
 use crate::stand_in::engine::metrics::{Finish, Snapshot, Tally};
 use crate::stand_in::engine::scheduler::{Event, Scheduler, SequenceId};
 use crate::stand_in::engine::time::{Moment, Time};
@@ -54,8 +56,9 @@ pub struct Said {
 }
 
 impl Engine {
-    /// Sets the engine going; it stops with the tokio runtime.
-    pub fn start(scheduler: Scheduler, time: Time) -> Self {
+    /// Sets the engine going; it stops with the tokio runtime. Without an alarm its steps end by
+    /// tokio's timer.
+    pub fn start(scheduler: Scheduler, time: Time, alarm: Option<Alarm>) -> Self {
         let state = State {
             scheduler,
             clients: HashMap::new(),
@@ -67,7 +70,7 @@ impl Engine {
             state: Mutex::new(state),
             bell: Notify::new(),
         });
-        tokio::spawn(drive(Arc::clone(&shared)));
+        tokio::spawn(drive(Arc::clone(&shared), alarm));
         Self { shared }
     }
 
@@ -199,11 +202,17 @@ impl State {
     }
 }
 
+/// How long a busy machine may keep the engine from running, by a clock: so much is made good by
+/// later steps. A scheduler gives each of some dozen other processes a few milliseconds before
+/// it comes round.
+const MADE_GOOD: Duration = Duration::from_millis(50);
+
 /// Runs step after step. Each is due when the one before was due plus its own time, so that the
-/// coarseness of the timer does not add up; an engine that was kept from running does not catch
-/// up.
-async fn drive(shared: Arc<Shared>) {
+/// coarseness of the timer and the delays of a busy machine do not add up; an engine that was
+/// stopped for longer does not catch up.
+async fn drive(shared: Arc<Shared>, mut alarm: Option<Alarm>) {
     let time = shared.time;
+    let made_good = time.told(MADE_GOOD);
     let mut due = time.now();
     loop {
         let step = shared.lock().scheduler.step();
@@ -213,9 +222,9 @@ async fn drive(shared: Arc<Shared>) {
             continue;
         };
         due += step.took;
-        time.sleep_until(due).await;
+        time.wake_at(due, &mut alarm).await;
         let now = time.now();
-        if now > due + step.took {
+        if now > due + step.took.max(made_good) {
             due = now;
         }
         let mut state = shared.lock();
@@ -227,8 +236,6 @@ async fn drive(shared: Arc<Shared>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::Instant;
 
     use super::*;
@@ -251,7 +258,11 @@ mod tests {
             decode_tokens_per_second: 10.0,
         };
         let pool = BlockPool::new(64, 4, PrefixCaching::On);
-        Engine::start(Scheduler::new(limits, speed, pool), Time::begin(scale))
+        Engine::start(
+            Scheduler::new(limits, speed, pool),
+            Time::begin(scale),
+            None,
+        )
     }
 
     fn answer(n: usize, stops: bool) -> Answer {
@@ -295,6 +306,26 @@ mod tests {
         slow.finished(Finish::Stop, 50, 3, Duration::from_millis(700));
         let told = engine.snapshot().tally;
         assert_eq!(format!("{told:?}"), format!("{slow:?}"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_busy_machine_delays_is_made_good_and_a_long_halt_is_not() {
+        let engine = engine_at(TimeScale::new(20.0).unwrap());
+        let start = Instant::now();
+        let mut reply = engine.ask((0..50).collect(), answer(100, true));
+        let mut next = async || {
+            reply.next().await.unwrap();
+            start.elapsed().as_millis()
+        };
+        assert_eq!(next().await, 25);
+        tokio::time::advance(Duration::from_millis(20)).await;
+        let mut instants = Vec::new();
+        for _ in 0..5 {
+            instants.push(next().await);
+        }
+        assert_eq!(instants, [45, 45, 45, 45, 50]);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!([next().await, next().await], [10_050, 10_055]);
     }
 
     #[tokio::test(start_paused = true)]

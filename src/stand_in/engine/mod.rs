@@ -1,5 +1,6 @@
 //! The imagined GPU and what runs on it: memory, prefix cache, scheduler, clock, counters.
 
+pub mod alarm;
 pub mod cache;
 pub mod clock;
 pub mod memory;

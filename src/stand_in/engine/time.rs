@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::stand_in::engine::alarm::Alarm;
 use crate::time_scale::TimeScale;
 
 /// A running clock; copies show the same time.
@@ -44,9 +45,27 @@ impl Time {
     }
 
     pub async fn sleep_until(&self, moment: Moment) {
-        match self.began.checked_add(self.scale.real(moment.0)) {
+        match self.instant(moment) {
             Some(instant) => sleep_until(instant).await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// `None` for a moment that never comes.
+    fn instant(&self, moment: Moment) -> Option<Instant> {
+        self.began.checked_add(self.scale.real(moment.0))
+    }
+
+    /// What a span of this machine's time is in the engine's.
+    pub fn told(&self, real: Duration) -> Duration {
+        self.scale.told(real)
+    }
+
+    /// [`Self::sleep_until`] by an alarm, where there is one.
+    pub async fn wake_at(&self, moment: Moment, alarm: &mut Option<Alarm>) {
+        match (alarm, self.instant(moment)) {
+            (Some(alarm), Some(instant)) => alarm.wait_until(instant.into_std()).await,
+            (None, _) | (_, None) => self.sleep_until(moment).await,
         }
     }
 }

@@ -115,7 +115,7 @@ mod tests {
             };
             let pool = BlockPool::new(64, 4, PrefixCaching::On);
             let time = Time::begin(TimeScale::new(scale).unwrap());
-            let engine = Engine::start(Scheduler::new(limits, speed, pool), time);
+            let engine = Engine::start(Scheduler::new(limits, speed, pool), time, None);
             let answer = Answer {
                 tokens: vec![7; 200],
                 stops: false,
