@@ -5,16 +5,74 @@ use crate::cli::execute;
 use crate::cli::{check, source};
 use crate::exit::Exit;
 use crate::manifest::Engines;
+use crate::spec::diagnostic::{Diagnostic, Span};
+use crate::spec::profile::StandInProfile;
+use crate::time_scale::TimeScale;
 
 pub(super) fn rehearse(args: &RehearseArgs) -> anyhow::Result<Exit> {
     let checked = match source::load(&args.file)? {
         Ok(checked) => checked,
         Err(rejected) => return Ok(check::reject(&rejected)),
     };
-    check::print(&checked.warnings, &checked.sources);
+    let mut warnings = checked.warnings.clone();
+    let numbers = checked.experiment.profile.stand_in.as_ref();
+    warnings.extend(numbers.and_then(|numbers| too_fast(args.speed, numbers)));
+    check::print(&warnings, &checked.sources);
     let engines = match args.runtime {
         RehearseRuntime::Docker => Engines::DockerStandIn,
         RehearseRuntime::Process => Engines::ProcessStandIn,
     };
     execute::new_run(checked, engines, args.speed, &args.output)
+}
+
+/// What a speed does to the numbers of a stand-in whose tokens are too short for it.
+fn too_fast(speed: TimeScale, numbers: &StandInProfile) -> Option<Diagnostic> {
+    let token = numbers.token();
+    let bearable = TimeScale::bearable(token);
+    if speed.is_one() || speed <= bearable {
+        return None;
+    }
+    let message = format!(
+        "at --speed {}, about {:.0} ms are added to every time to first token that is told; a token of this \
+         stand-in takes {:.0} ms",
+        speed.factor(),
+        speed.told_too_long().as_secs_f64() * 1e3,
+        token.as_secs_f64() * 1e3,
+    );
+    let until = match bearable.is_one() {
+        true => "only at speed 1 less than a token is added".to_owned(),
+        false => format!(
+            "up to --speed {} no more than a token is added",
+            bearable.factor()
+        ),
+    };
+    let help = format!("{until}; tokens per second are right at every speed");
+    Some(Diagnostic::warning(None::<Span>, message).help(help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stand_in;
+
+    #[test]
+    fn a_speed_at_which_tokens_are_too_short_is_named_with_the_highest_that_is_not() {
+        let warning = |tokens_per_second: f64, speed: f64| {
+            let numbers = StandInProfile {
+                decode_tokens_per_second: tokens_per_second,
+                ..stand_in::defaults()
+            };
+            let warning = too_fast(TimeScale::new(speed).unwrap(), &numbers)?;
+            Some(warning.message + "; " + &warning.help.unwrap())
+        };
+        assert_eq!(warning(100.0, 5.0), None);
+        assert_eq!(
+            warning(100.0, 20.0).unwrap(),
+            "at --speed 20, about 40 ms are added to every time to first token that is told; a token of this \
+             stand-in takes 10 ms; up to --speed 5 no more than a token is added; tokens per second are right \
+             at every speed"
+        );
+        assert!(warning(400.0, 2.0).unwrap().contains("only at speed 1"));
+        assert_eq!(warning(400.0, 1.0), None);
+    }
 }

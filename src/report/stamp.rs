@@ -41,9 +41,11 @@ impl Stamp {
         match self.speed.is_one() {
             true => no_model.to_owned(),
             false => format!(
-                "{no_model} Their time ran {} times as fast as a clock: durations and rates are in \
-                 their time.",
-                self.speed.factor()
+                "{no_model} Their time ran {times} times as fast as a clock. Durations and rates are \
+                 in their time, and what the machine itself needed counts {times} times: about \
+                 {error} ms of each time to first token, more where it was busy.",
+                times = self.speed.factor(),
+                error = self.speed.told_too_long().as_millis(),
             ),
         }
     }

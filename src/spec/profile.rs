@@ -143,3 +143,10 @@ pub struct StandInProfile {
     /// Tokens per second of a single sequence. Default 100.
     pub decode_tokens_per_second: f64,
 }
+
+impl StandInProfile {
+    /// How long a token of a single sequence takes: nothing that the engine does is shorter.
+    pub fn token(&self) -> Duration {
+        Duration::try_from_secs_f64(1.0 / self.decode_tokens_per_second).unwrap_or(Duration::MAX)
+    }
+}

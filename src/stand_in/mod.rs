@@ -13,5 +13,5 @@ mod version;
 #[cfg(test)]
 mod version_tests;
 
-pub use command::numbers::{EXIT_WITH_STDIN, options};
+pub use command::numbers::{EXIT_WITH_STDIN, defaults, options};
 pub use serve::serve;
