@@ -118,12 +118,13 @@ fn of_flag(flag: &FlagName, asked: &FlagValue, evidence: &[Shown]) -> Attested {
 /// order.
 pub fn warnings(log: &str) -> Vec<String> {
     let mut seen = HashSet::new();
-    log.lines()
-        .zip(line::read(log))
-        .take_while(|(_, line)| !line.text.starts_with("Application startup complete"))
+    let raw: Vec<&str> = log.lines().collect();
+    line::read(log)
+        .into_iter()
+        .take_while(|line| !line.text.starts_with("Application startup complete"))
         // Python's and torch's own warnings go by other words.
-        .filter(|(raw, line)| line.level == Level::Warning && raw.contains("WARNING"))
-        .map(|(_, line)| line.text.trim().to_owned())
+        .filter(|line| line.level == Level::Warning && raw[line.row].contains("WARNING"))
+        .map(|line| line.text.trim().to_owned())
         .filter(|text| !text.is_empty() && seen.insert(text.clone()))
         .collect()
 }

@@ -51,6 +51,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli/", "main.rs"]),
     ("nvml_wrapper", &["gpu/"]),
     ("toml", &["spec/"]),
+    ("aho_corasick", &["diagnose/vocabulary.rs"]),
 ];
 
 /// Files that exist in test builds only and are not named like tests.

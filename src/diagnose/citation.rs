@@ -43,9 +43,8 @@ impl fmt::Display for Says {
     }
 }
 
-/// Cites lines of a log, each once, in the order of the log. `from` is the index in the log of
-/// the first of `lines`.
-pub fn cite(lines: &[Line], from: usize, marks: &[(Option<usize>, Says)]) -> Vec<Cited> {
+/// Cites lines of a log, each once, in the order of the log.
+pub fn cite(lines: &[Line], marks: &[(Option<usize>, Says)]) -> Vec<Cited> {
     let mut marks: Vec<(usize, Says)> = marks
         .iter()
         .filter_map(|(at, says)| Some(((*at)?, *says)))
@@ -55,7 +54,7 @@ pub fn cite(lines: &[Line], from: usize, marks: &[(Option<usize>, Says)]) -> Vec
     marks
         .into_iter()
         .map(|(at, says)| Cited {
-            line: from + at + 1,
+            line: lines[at].row + 1,
             says,
             text: lines[at].text.trim().to_owned(),
         })
@@ -70,17 +69,18 @@ mod tests {
     #[test]
     fn a_line_is_cited_once_with_its_number_in_the_log_and_its_first_meaning() {
         let lines = read("a\nINFO 01-01 00:00:00 [x.py:1] b\nc");
+        let lines = &lines[1..];
         let marks = [
-            (Some(2), Says::Started),
-            (Some(1), Says::Death),
-            (Some(1), Says::Cause),
+            (Some(1), Says::Started),
+            (Some(0), Says::Death),
+            (Some(0), Says::Cause),
             (None, Says::Stop),
         ];
-        let cited = cite(&lines, 10, &marks);
+        let cited = cite(lines, &marks);
         let told: Vec<_> = cited
             .iter()
             .map(|one| (one.line, one.says, one.text.as_str()))
             .collect();
-        assert_eq!(told, [(12, Says::Cause, "b"), (13, Says::Started, "c")]);
+        assert_eq!(told, [(2, Says::Cause, "b"), (3, Says::Started, "c")]);
     }
 }

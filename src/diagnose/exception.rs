@@ -1,7 +1,7 @@
 //! Python exceptions in a log: which lines are the last line of a traceback, which of them is
 //! the first of its chain, and where it was raised.
 
-use crate::diagnose::line::Line;
+use crate::diagnose::line::{Level, Line};
 use crate::diagnose::rules::secondary::{DECOYS, FOLLOWING};
 
 /// An exception that no rule knows.
@@ -37,7 +37,13 @@ const LONGEST_TRACEBACK: usize = 200;
 /// Exceptions that only follow from the end of another process do not count.
 pub fn decisive(lines: &[Line], announced: Option<usize>) -> Option<Exception> {
     let candidates: Vec<usize> = (0..lines.len())
-        .filter(|&at| is_exception(&lines[at].text) && !follows(&lines[at]))
+        .filter(|&at| {
+            let line = &lines[at];
+            // What is logged for information quotes others.
+            !matches!(line.level, Level::Info | Level::Debug)
+                && is_exception(&line.text)
+                && !follows(line)
+        })
         .collect();
     let after_announcement =
         announced.and_then(|start| candidates.iter().copied().find(|&at| at >= start));

@@ -1,7 +1,15 @@
-//! One line of an engine's log without its decorations: colours, the prefixes of log
-//! collectors and of vLLM's processes, the head that the logger writes.
+//! A log in lines without their decorations: colours, what a progress bar overwrote, the
+//! prefixes of collectors and processes, the head that the logger writes.
 //!
-//! Knows the form of log lines of every age of vLLM, and nothing of what they mean.
+//! Knows how lines are wrapped, and nothing of what they mean.
+
+use crate::diagnose::head;
+use crate::diagnose::prefix::without_prefixes;
+use crate::diagnose::quotation;
+use crate::diagnose::unfold::unfold;
+
+/// Collectors wrap each other's records; nobody wraps deeper than this.
+const DEEPEST_WRAP: usize = 3;
 
 /// A line with its decorations taken off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +17,8 @@ pub struct Line {
     /// What was said; indentation kept, since code in a traceback is known by it.
     pub text: String,
     pub level: Level,
+    /// The line of the log that holds it, from 0. A record of a collector can hold several.
+    pub row: usize,
 }
 
 /// How a line was logged.
@@ -24,31 +34,15 @@ pub enum Level {
 }
 
 impl Line {
-    /// Takes the decorations off one line (without its line end).
-    pub fn of(raw: &str) -> Self {
-        let unwrapped = json_text(raw);
-        let plain = Self::uncoloured(unwrapped.as_deref().unwrap_or(raw));
-        let mut rest = plain.as_str();
-        // Prefixes come in any order and number; each pass takes one off.
-        while let Some(shorter) = without_one_prefix(rest) {
-            rest = shorter;
-        }
-        let (level, text) = logger_head(rest);
-        let text = text.trim_end();
-        let level = if level == Level::Unmarked {
-            level_of_text(text)
-        } else {
-            level
-        };
-        Self {
-            text: text.to_owned(),
-            level,
-        }
-    }
-
     /// The line as it was written, without its colours and without what a progress bar overwrote.
     pub fn uncoloured(raw: &str) -> String {
-        without_colour(after_carriage_return(raw))
+        let plain = without_colour(raw);
+        let seen = after_carriage_return(&plain);
+        if seen.len() == plain.len() {
+            plain
+        } else {
+            seen.to_owned()
+        }
     }
 
     /// True for the code and the file names of a Python traceback.
@@ -65,22 +59,44 @@ pub fn read(log: &str) -> Vec<Line> {
         .map(|line| line.len() - line.trim_start_matches(' ').len())
         .min()
         .unwrap_or(0);
-    log.lines()
-        .map(|line| Line::of(line.get(shared..).unwrap_or("")))
-        .collect()
+    let mut lines = Vec::new();
+    for (row, raw) in log.lines().enumerate() {
+        let raw = raw.get(shared..).unwrap_or("");
+        add(raw, Level::Unmarked, row, 0, &mut lines);
+    }
+    quotation::mute(&mut lines);
+    lines
 }
 
-/// The text inside a line of JSON: Docker's json-file driver (`{"log":"..","stream":".."}`), or
-/// a logger that was set up to write JSON.
-fn json_text(raw: &str) -> Option<String> {
-    if !raw.starts_with("{\"") {
-        return None;
+/// The lines of the log that hold `lines`, which were read from it: one for each, as it was
+/// written.
+pub fn as_written<'a>(log: &'a str, lines: &[Line]) -> Vec<&'a str> {
+    let raw: Vec<&str> = log.lines().collect();
+    lines.iter().map(|line| raw[line.row]).collect()
+}
+
+/// Adds what one line of the log says. `stated` is the level that a record around it states.
+fn add(raw: &str, stated: Level, row: usize, depth: usize, lines: &mut Vec<Line>) {
+    let plain = Line::uncoloured(raw);
+    let rest = without_prefixes(&plain);
+    if depth < DEEPEST_WRAP
+        && let Some(record) = unfold(rest)
+    {
+        for text in record.texts.iter().flat_map(|text| text.lines()) {
+            add(text, record.level, row, depth + 1, lines);
+        }
+        return;
     }
-    let value: serde_json::Value = serde_json::from_str(raw).ok()?;
-    let text = ["log", "message", "msg"]
-        .iter()
-        .find_map(|key| value.get(key)?.as_str())?;
-    Some(text.trim_end_matches('\n').to_owned())
+    let (level, text) = head::split(rest);
+    lines.push(Line {
+        text: text.trim_end().to_owned(),
+        level: if level == Level::Unmarked {
+            stated
+        } else {
+            level
+        },
+        row,
+    });
 }
 
 /// A progress bar overwrites its line: what stands after the last carriage return is seen.
@@ -91,25 +107,27 @@ fn after_carriage_return(line: &str) -> &str {
         .unwrap_or("")
 }
 
-/// Takes off `ESC [ .. letter`, and `[36m` where the escape byte itself was lost.
+/// Takes off `ESC [ .. letter`, `[36m` where the escape byte itself was lost, and the escape
+/// byte in the notations of syslog, `cat -v` and JSON.
 fn without_colour(line: &str) -> String {
+    // Most lines have no colour and no bracket.
+    if !line.as_bytes().iter().any(|b| *b == b'[' || *b == 0x1b) {
+        return line.to_owned();
+    }
     let mut plain = String::with_capacity(line.len());
     let mut rest = line;
-    while let Some(at) = rest.find(['\u{1b}', '[']) {
-        plain.push_str(&rest[..at]);
+    while let Some(at) = rest.bytes().position(|b| b == 0x1b || b == b'[') {
         let tail = &rest[at..];
         let escape = tail.starts_with('\u{1b}');
         let body = tail.trim_start_matches('\u{1b}');
-        let length = body
-            .strip_prefix('[')
-            .and_then(|codes| {
-                let end = codes.find(|c: char| !c.is_ascii_digit() && c != ';')?;
-                let letter = codes.as_bytes()[end];
-                let colour = letter == b'm' && (end > 0 || escape);
-                (colour || (escape && letter.is_ascii_alphabetic())).then_some(end + 2)
-            })
-            .unwrap_or(0);
+        plain.push_str(&rest[..at]);
+        let written = ["#033", "^[", "\\x1b", "\\033", "\\u001b"]
+            .iter()
+            .find(|notation| plain.ends_with(**notation));
+        let length = colour_length(body, escape, written.is_some());
         if length > 0 {
+            let kept = plain.len() - written.map_or(0, |notation| notation.len());
+            plain.truncate(kept);
             rest = &body[length..];
         } else if escape {
             rest = body;
@@ -122,229 +140,40 @@ fn without_colour(line: &str) -> String {
     plain
 }
 
-fn without_one_prefix(line: &str) -> Option<&str> {
-    process_prefix(line)
-        .or_else(|| bracket_prefix(line))
-        .or_else(|| timestamp(line))
-        .or_else(|| compose_prefix(line))
-        .or_else(|| syslog_prefix(line))
-}
-
-/// `(EngineCore_0 pid=12) `, `(VllmWorker rank=0 pid=7) `, `(RayWorkerWrapper pid=5, ip=..) `,
-/// `(raylet) `.
-fn process_prefix(line: &str) -> Option<&str> {
-    let inner_and_rest = line.strip_prefix('(')?;
-    let (inner, rest) = inner_and_rest.split_once(')')?;
-    let is_process = inner.len() <= 80 && (inner.contains("pid=") || inner == "raylet");
-    is_process.then(|| one_space(rest))
-}
-
-/// `[rank0]: `, `[vllm]: `, `[pod/name/container] `.
-fn bracket_prefix(line: &str) -> Option<&str> {
-    let inner_and_rest = line.strip_prefix('[')?;
-    let (inner, rest) = inner_and_rest.split_once(']')?;
-    let word = inner
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-_/.".contains(&b));
-    if inner.is_empty() || !word {
-        return None;
-    }
-    if inner.starts_with("pod/") {
-        return Some(one_space(rest));
-    }
-    rest.strip_prefix(':').map(one_space)
-}
-
-/// `2026-05-05T12:36:59.123Z `, `2026-05-05 12:36:59,123 - `, either in brackets; then the
-/// `stderr F ` of a Kubernetes node.
-fn timestamp(line: &str) -> Option<&str> {
-    let open = line.strip_prefix('[');
-    let start = open.unwrap_or(line);
-    let date = start.get(..10)?;
-    let is_date = date.bytes().enumerate().all(|(at, byte)| match at {
-        4 | 7 => byte == b'-' || byte == b'/',
-        _ => byte.is_ascii_digit(),
-    });
-    if !is_date || !matches!(start.as_bytes().get(10), Some(b'T' | b' ')) {
-        return None;
-    }
-    let clock = start.get(11..)?;
-    let is_clock = clock.len() >= 8
-        && clock
-            .bytes()
-            .take(8)
-            .enumerate()
-            .all(|(at, byte)| match at {
-                2 | 5 => byte == b':',
-                _ => byte.is_ascii_digit(),
-            });
-    if !is_clock {
-        return None;
-    }
-    let end = clock
-        .find(|c: char| !c.is_ascii_digit() && !":.,+-Z".contains(c))
-        .unwrap_or(clock.len());
-    let mut rest = &clock[end..];
-    if open.is_some() {
-        rest = rest.strip_prefix(']')?;
-    }
-    rest = one_space(rest);
-    for separator in [
-        "- ",
-        "| ",
-        "stdout F ",
-        "stderr F ",
-        "stdout P ",
-        "stderr P ",
-    ] {
-        if let Some(shorter) = rest.strip_prefix(separator) {
-            return Some(shorter);
-        }
-    }
-    Some(rest)
-}
-
-/// `vllm-1  | `, as `docker compose` writes it.
-fn compose_prefix(line: &str) -> Option<&str> {
-    let (name, rest) = line.split_once('|')?;
-    let service = name.trim_end();
-    let is_service = !service.is_empty()
-        && service.len() <= 64
-        && name.ends_with(' ')
-        && service
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    (is_service && (rest.is_empty() || rest.starts_with(' '))).then(|| one_space(rest))
-}
-
-/// `Nov 24 03:16:56 host docker[123]: `.
-fn syslog_prefix(line: &str) -> Option<&str> {
-    const MONTHS: [&str; 12] = [
-        "Jan ", "Feb ", "Mar ", "Apr ", "May ", "Jun ", "Jul ", "Aug ", "Sep ", "Oct ", "Nov ",
-        "Dec ",
-    ];
-    if !MONTHS.iter().any(|month| line.starts_with(month)) {
-        return None;
-    }
-    let clock = line.get(7..15)?.trim_start();
-    let is_clock = clock.len() == 8 && clock.as_bytes()[2] == b':' && clock.as_bytes()[5] == b':';
-    let (head, rest) = line.split_once("]: ")?;
-    (is_clock && head.len() <= 120 && head.contains('[')).then_some(rest)
-}
-
-/// `LEVEL MM-DD HH:MM:SS [file.py:NN] ` (0.8 and later), `LEVEL MM-DD HH:MM:SS file.py:NN] `
-/// (before), and uvicorn's `LEVEL:    `.
-fn logger_head(line: &str) -> (Level, &str) {
-    const LEVELS: [(&str, Level); 6] = [
-        ("DEBUG", Level::Debug),
-        ("INFO", Level::Info),
-        ("WARNING", Level::Warning),
-        ("ERROR", Level::Error),
-        ("CRITICAL", Level::Error),
-        ("FATAL", Level::Error),
-    ];
-    for (word, level) in LEVELS {
-        let Some(after) = line.strip_prefix(word) else {
-            continue;
-        };
-        if let Some(text) = after.strip_prefix(':') {
-            return (level, text.trim_start_matches(' '));
-        }
-        if let Some(text) = vllm_head(after) {
-            return (level, text);
-        }
-    }
-    (Level::Unmarked, line)
-}
-
-/// What stands after ` MM-DD HH:MM:SS [file.py:NN] `.
-fn vllm_head(after_level: &str) -> Option<&str> {
-    let stamp = after_level.strip_prefix(' ')?.trim_start();
-    let (date, rest) = stamp.split_once(' ')?;
-    let (clock, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-    let is_date = date.contains(['-', '/'])
-        && date
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b"-/".contains(&b));
-    let is_clock = clock.contains(':')
-        && clock
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b":.,".contains(&b));
-    if !is_date || !is_clock {
-        return None;
-    }
-    // The place is one word that ends in `:NN]`; without it the whole rest is the message.
-    match rest.split_once(']') {
-        Some((place, text))
-            if place.len() <= 200 && !place.contains(' ') && place.contains(':') =>
-        {
-            Some(one_space(text))
-        }
-        _ => Some(rest),
-    }
-}
-
-/// The level of lines that other loggers wrote: Python warnings, torch (`W1124 ..`, `[E1124 ..`)
-/// and NCCL.
-fn level_of_text(text: &str) -> Level {
-    // torch writes the month without a leading zero in one of its two forms.
-    let glog = text.strip_prefix('[').unwrap_or(text);
-    let stamp = glog.split(' ').next().unwrap_or("");
-    if (4..=5).contains(&stamp.len()) && stamp.bytes().skip(1).all(|b| b.is_ascii_digit()) {
-        match stamp.as_bytes()[0] {
-            b'I' => return Level::Info,
-            b'W' => return Level::Warning,
-            b'E' | b'F' => return Level::Error,
-            _ => {}
-        }
-    }
-    let python_warning = text
-        .find("Warning: ")
-        .is_some_and(|at| text[..at].contains(".py:") && !text[..at].trim_end().is_empty());
-    if python_warning {
-        Level::Warning
-    } else if text.contains("NCCL INFO") {
-        Level::Info
+/// The bytes of `[36m` at the start of `body`; 0 where no colour stands there.
+fn colour_length(body: &str, escape: bool, written_escape: bool) -> usize {
+    let Some(codes) = body.strip_prefix('[') else {
+        return 0;
+    };
+    let Some(end) = codes.bytes().position(|b| !b.is_ascii_digit() && b != b';') else {
+        return 0;
+    };
+    let letter = codes.as_bytes()[end];
+    let colour = letter == b'm' && (end > 0 || escape || written_escape);
+    if colour || (escape && letter.is_ascii_alphabetic()) {
+        end + 2
     } else {
-        Level::Unmarked
+        0
     }
-}
-
-fn one_space(text: &str) -> &str {
-    text.strip_prefix(' ').unwrap_or(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn only(raw: &str) -> (String, Level) {
+        let lines = read(raw);
+        assert_eq!(lines.len(), 1, "{raw}");
+        (lines[0].text.clone(), lines[0].level)
+    }
+
     #[test]
     fn every_decoration_comes_off() {
         let cases = [
             (
-                "ERROR 05-10 16:00:15 [core.py:390] ValueError: x",
-                "ValueError: x",
-                Level::Error,
-            ),
-            (
-                "INFO 08-14 10:00:00 api_server.py:219] vLLM",
-                "vLLM",
-                Level::Info,
-            ),
-            (
                 "(EngineCore_DP0 pid=12) ERROR 11-24 03:16:56 [core.py:1]   File \"a\"",
                 "  File \"a\"",
                 Level::Error,
-            ),
-            (
-                "(VllmWorker rank=1 pid=3) WARNING 05-10 16:00:15 [v1/a.py:4] w",
-                "w",
-                Level::Warning,
-            ),
-            (
-                "(RayWorkerWrapper pid=5, ip=10.0.0.2) (Worker_TP1 pid=9) Traceback",
-                "Traceback",
-                Level::Unmarked,
             ),
             (
                 "vllm-1  | \u{1b}[1;36m(APIServer pid=1)\u{1b}[0;0m INFO 09-01 10:00:00 [a.py:1] hi",
@@ -357,50 +186,21 @@ mod tests {
                 Level::Info,
             ),
             (
-                "2026-05-05T12:36:59.123456789Z ERROR:    [Errno 98] error",
-                "[Errno 98] error",
+                " [36m(RayWorkerVllm pid=5085) [0m [E ProcessGroupNCCL.cpp:475] x",
+                "[E ProcessGroupNCCL.cpp:475] x",
                 Level::Error,
             ),
+            ("#033[2m#033[33m(raylet)#033[0m x", "x", Level::Unmarked),
+            ("^[[36m(Worker pid=4)^[[0m x", "x", Level::Unmarked),
             (
                 "2026-05-05T12:36:59.1Z stderr F CRITICAL 05-05 12:36:59 [l.py:1] c",
                 "c",
                 Level::Error,
             ),
-            ("[2026-05-05 12:36:59,123] x", "x", Level::Unmarked),
-            (
-                "[rank0]: torch.OutOfMemoryError: CUDA",
-                "torch.OutOfMemoryError: CUDA",
-                Level::Unmarked,
-            ),
             (
                 "[rank0]:[W1124 03:16:28 ProcessGroupNCCL.cpp:1] Warning: x",
                 "[W1124 03:16:28 ProcessGroupNCCL.cpp:1] Warning: x",
                 Level::Warning,
-            ),
-            (
-                "Nov 24 03:16:56 gpu01 docker[123]: INFO 11-24 03:16:56 [a.py:1] x",
-                "x",
-                Level::Info,
-            ),
-            (
-                "[vllm]: (VllmWorkerProcess pid=89) ERROR 07-28 23:29:37 multiproc_worker_utils.py:226] e",
-                "e",
-                Level::Error,
-            ),
-            (
-                "/usr/lib/torch/cuda/__init__.py:129: UserWarning: CUDA initialization: x",
-                "/usr/lib/torch/cuda/__init__.py:129: UserWarning: CUDA initialization: x",
-                Level::Warning,
-            ),
-            (
-                "[W814 12:00:01.1 socket.cpp:464] x",
-                "[W814 12:00:01.1 socket.cpp:464] x",
-                Level::Warning,
-            ),
-            (
-                "abc:1:2 [0] NCCL INFO Bootstrap",
-                "abc:1:2 [0] NCCL INFO Bootstrap",
-                Level::Info,
             ),
             (
                 "Loading:   0%\rLoading: 100%\r",
@@ -412,35 +212,11 @@ mod tests {
                 "e",
                 Level::Error,
             ),
-            ("INFO 11-24 03:12:03 [api_utils.py:347] ", "", Level::Info),
-            ("INFO 11-24 03:12:03 [api_utils.py:347]", "", Level::Info),
+            ("a[0] and [b] [", "a[0] and [b] [", Level::Unmarked),
+            ("\u{1b}[2K\u{1b}x\u{1b}", "x", Level::Unmarked),
         ];
         for (raw, text, level) in cases {
-            assert_eq!(
-                Line::of(raw),
-                Line {
-                    text: text.to_owned(),
-                    level
-                },
-                "{raw}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_no_decoration_stays() {
-        for text in [
-            "torch.OutOfMemoryError: CUDA out of memory. [x]",
-            "usage: vllm serve [model_tag] [options]",
-            "ERROR in words",
-            "a | b",
-            "[",
-            "\u{e9}",
-            "12345-678 \u{2603}",
-            "    raise RuntimeError(",
-        ] {
-            let expected = if text == "a | b" { "b" } else { text };
-            assert_eq!(Line::of(text).text, expected);
+            assert_eq!(only(raw), (text.to_owned(), level), "{raw}");
         }
     }
 
@@ -451,5 +227,15 @@ mod tests {
         assert_eq!(lines[0].text, "x");
         assert!(lines[1].is_indented());
         assert_eq!(lines[3].text, "ValueError: y");
+    }
+
+    #[test]
+    fn a_record_of_several_lines_is_read_as_several_lines_of_one_row() {
+        let lines = read("a\n{\"message\":\"x\\nERROR 05-10 16:00:15 [a.py:1] y\"}\nb");
+        let told: Vec<(&str, usize)> = lines
+            .iter()
+            .map(|line| (line.text.as_str(), line.row))
+            .collect();
+        assert_eq!(told, [("a", 0), ("x", 1), ("y", 1), ("b", 2)]);
     }
 }

@@ -4,9 +4,9 @@ use crate::diagnose::class::{FailureClass, Phase};
 use crate::diagnose::extract::number_after;
 use crate::diagnose::line::{Level, Line};
 use crate::diagnose::rule::{Names, Rule, Tier, Weight};
-use crate::diagnose::rules::{argument, fault, machine, memory, secondary};
-
-const TABLES: [&[Rule]; 4] = [memory::RULES, machine::RULES, argument::RULES, fault::RULES];
+use crate::diagnose::rules::{fault, secondary};
+use crate::diagnose::story::Story;
+use crate::diagnose::vocabulary::Group;
 
 /// A device that is full is /dev/shm when shared memory was made at most this many lines before.
 const TRACEBACK_LINES: usize = 30;
@@ -22,14 +22,17 @@ pub struct Message {
     pub rule: &'static Rule,
 }
 
-/// Every message of this weight in the lines, each taken for one of a start; [`settle`] gives it
+/// Every message of this weight in a story, each taken for one of a start; [`settle`] gives it
 /// the phase in which it really stands.
-pub fn messages(lines: &[Line], weight: Weight) -> Vec<Message> {
-    let mut found: Vec<Message> = lines
+pub fn messages(story: &Story, weight: Weight) -> Vec<Message> {
+    let mut found: Vec<Message> = story
+        .hits
         .iter()
-        .enumerate()
-        .filter(|(_, line)| may_name_a_cause(line))
-        .filter_map(|(at, line)| {
+        .filter_map(|hit| {
+            let line = &story.lines[hit.at];
+            if !may_name_a_cause(line) {
+                return None;
+            }
             // A warning announces at most.
             let is_warning = line.level == Level::Warning;
             let worth = |rule: &Rule| {
@@ -39,18 +42,46 @@ pub fn messages(lines: &[Line], weight: Weight) -> Vec<Message> {
                     rule.weight
                 }
             };
-            let rule = TABLES
-                .into_iter()
-                .flatten()
-                .filter(|rule| worth(rule) == weight && rule.matches(&line.text))
+            let said = without_input(&line.text);
+            let rule = hit
+                .rules()
+                .filter(|rule| worth(rule) == weight && rule.matches(said))
                 .min_by_key(|rule| rule.tier)?;
-            Some(message(at, rule, &line.text))
+            let found = message(hit.at, rule, said);
+            let is_farewell =
+                found.class == FailureClass::NcclFailure && is_torn_down(&story.lines[..hit.at]);
+            (!is_farewell).then_some(found)
         })
         .collect();
     if weight == Weight::Strong {
-        found.extend(full_disks(lines));
+        found.extend(full_disks(story));
     }
     found
+}
+
+/// Does the traceback at the end of these lines go through the end of a process group? What
+/// collectives say there follows from a shutdown.
+fn is_torn_down(before: &[Line]) -> bool {
+    before
+        .iter()
+        .rev()
+        .take(TRACEBACK_LINES)
+        .take_while(|line| line.is_indented())
+        .any(|line| {
+            fault::TEARDOWN
+                .iter()
+                .any(|words| line.text.contains(words))
+        })
+}
+
+/// What stands before the input that a check repeats: the input is a user's, or the whole
+/// configuration.
+fn without_input(text: &str) -> &str {
+    ["input_value=", "'input': ", "\"input\": "]
+        .iter()
+        .filter_map(|marker| text.find(marker))
+        .min()
+        .map_or(text, |at| &text[..at])
 }
 
 fn message(at: usize, rule: &'static Rule, text: &str) -> Message {
@@ -65,28 +96,24 @@ fn message(at: usize, rule: &'static Rule, text: &str) -> Message {
 }
 
 /// A device without space is /dev/shm when shared memory was being made, else a full disk.
-fn full_disks(lines: &[Line]) -> impl Iterator<Item = Message> {
-    static SHARED_MEMORY: Rule = Rule::new(
-        Tier::SharedMemory,
-        FailureClass::HostOom,
-        &["No space left on device"],
-    );
-    static DISK: Rule = Rule::new(
-        Tier::HostMemory,
-        FailureClass::Runtime,
-        &["No space left on device"],
-    );
-    lines
+fn full_disks(story: &Story) -> impl Iterator<Item = Message> {
+    static SHARED_MEMORY: Rule =
+        Rule::new(Tier::SharedMemory, FailureClass::HostOom, secondary::FULL);
+    static DISK: Rule = Rule::new(Tier::HostMemory, FailureClass::Runtime, secondary::FULL);
+    let lines = story.lines;
+    story
+        .hits
         .iter()
-        .enumerate()
-        .filter(|(_, line)| {
+        .filter(|hit| hit.holds(Group::Full))
+        .map(|hit| hit.at)
+        .filter(|&at| {
+            let line = &lines[at];
             may_name_a_cause(line)
                 && line.level != Level::Warning
-                && line.text.contains("No space left on device")
                 && !line.text.contains("/dev/shm")
                 && !line.text.contains("psm_")
         })
-        .map(|(at, _)| {
+        .map(|at| {
             let sharing = lines[at.saturating_sub(TRACEBACK_LINES)..at]
                 .iter()
                 .any(|line| {
@@ -102,7 +129,9 @@ fn full_disks(lines: &[Line]) -> impl Iterator<Item = Message> {
 /// Code in a traceback, dumps of arguments and what is logged for information only quote the
 /// words of a cause.
 fn may_name_a_cause(line: &Line) -> bool {
-    let pydantic = [
+    // pydantic indents what is wrong, and C++ what it threw.
+    let is_said = [
+        "what():",
         "Value error,",
         "Input should be",
         "Assertion failed,",
@@ -112,7 +141,7 @@ fn may_name_a_cause(line: &Line) -> bool {
     .any(|words| line.text.trim_start().starts_with(words));
     !matches!(line.level, Level::Info | Level::Debug)
         && !line.text.is_empty()
-        && (!line.is_indented() || pydantic)
+        && (!line.is_indented() || is_said)
         && !secondary::DECOYS
             .iter()
             .any(|words| line.text.contains(words))
@@ -133,6 +162,7 @@ fn class_of(rule: &Rule, text: &str, phase: Phase) -> FailureClass {
             Phase::Starting => FailureClass::GpuOomStartup,
             Phase::Serving => FailureClass::GpuOomServing,
         },
+        Names::HungWorker => FailureClass::EngineDied,
         Names::CpuKvCache => match number_after(text, "requested memory for kv (") {
             Some(asked) if asked > 0.0 => FailureClass::HostOom,
             _ => FailureClass::KvCacheTooSmall,
@@ -141,10 +171,13 @@ fn class_of(rule: &Rule, text: &str, phase: Phase) -> FailureClass {
 }
 
 /// The class in a phase, and the phase that the class allows: some deaths are always of a start.
-pub fn settle(message: &Message, phase: Phase) -> (FailureClass, Phase) {
+///
+/// A worker that hangs where several nodes work together hangs in a collective.
+pub fn settle(message: &Message, phase: Phase, across_nodes: bool) -> (FailureClass, Phase) {
     let class = match message.rule.names {
         Names::GpuOom => class_of(message.rule, "", phase),
-        Names::Class(_) | Names::CpuKvCache => message.class,
+        Names::HungWorker if across_nodes => FailureClass::NcclFailure,
+        Names::Class(_) | Names::CpuKvCache | Names::HungWorker => message.class,
     };
     let phase = match class {
         FailureClass::GpuOomStartup

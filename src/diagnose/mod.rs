@@ -10,13 +10,18 @@ mod exception;
 mod extract;
 pub mod failure;
 mod finding;
+mod head;
 pub mod line;
 mod message;
+mod prefix;
+mod quotation;
 mod rule;
 mod rules;
 pub mod stage;
 mod story;
+mod unfold;
 mod verdict;
+mod vocabulary;
 
 pub use citation::{Cited, Says};
 pub use class::{Blame, Consequence, FailureClass, Phase, Prune, Retry, Row, Side};

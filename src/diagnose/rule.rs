@@ -28,6 +28,8 @@ pub enum Names {
     /// vLLM on CPU asked for more KV cache than there is: too small a cache when the amount
     /// asked for is not positive, else too little host memory.
     CpuKvCache,
+    /// A worker did not answer in time.
+    HungWorker,
 }
 
 /// Which message wins when a log holds several: the first tier in this order, and in a tier the
@@ -37,6 +39,8 @@ pub enum Names {
 pub enum Tier {
     /// The container runtime or argparse refused; nothing of the engine ran.
     Command,
+    /// The container runtime failed, in general words; the reason can stand behind them.
+    Container,
     /// A full /dev/shm makes NCCL fail in other words later.
     SharedMemory,
     /// A port in use makes c10d fail in other words later.
@@ -47,10 +51,14 @@ pub enum Tier {
     HostMemory,
     Model,
     NoGpu,
+    /// vLLM does not know the model; pydantic wraps this, too.
+    Unsupported,
     /// pydantic wraps messages of the tiers above, too.
     Argument,
     /// NCCL and CUDA faults: aborts that memory errors drag along.
     Fault,
+    /// A process crashed: the kernel, which Docker tells of, can have been behind it.
+    Crash,
     /// A peer says that another process went away.
     Aftermath,
 }

@@ -284,7 +284,7 @@ pub fn of_refusal(words: &str) -> Option<Stage> {
 pub fn of_log(log: &str, class: FailureClass, phase: Phase) -> Option<Stage> {
     let lines = line::read(log);
     let last = Story::last_start(&lines);
-    let raw: Vec<&str> = log.lines().skip(lines.len() - last.len()).collect();
+    let raw = line::as_written(log, last);
     let end = Death {
         class,
         phase,

@@ -1,14 +1,18 @@
 //! A log as a whole: the last start in it, how far that start came, where it announced a death,
-//! where somebody stopped it, and whether it went on after a line.
+//! where somebody stopped it, and whether it went on after a line. Read once, asked often.
 
 use crate::diagnose::class::Phase;
 use crate::diagnose::line::{Level, Line};
-use crate::diagnose::rules::secondary::{DEAD, STOPPING};
+use crate::diagnose::rules::progress::{LOADED, MARKS, STARTED};
+use crate::diagnose::rules::secondary::{DEAD, STOPPING, STOPPING_ALONE, WINDING_DOWN};
+use crate::diagnose::vocabulary::{Group, Hit, hits};
 
 /// The last start of an engine in a log.
 #[derive(Debug)]
 pub struct Story<'a> {
     pub lines: &'a [Line],
+    /// The lines that hold words of the vocabulary.
+    pub hits: Vec<Hit>,
     /// Where the server said that its start was complete.
     pub started: Option<usize>,
     /// First line that announces a death without naming its cause.
@@ -17,6 +21,24 @@ pub struct Story<'a> {
     pub stopping: Option<usize>,
     /// Where the weights were loaded.
     pub loaded: Option<usize>,
+    /// The first child process that a signal ended, other than by the SIGTERM of a stop.
+    pub child_death: Option<ChildDeath>,
+    /// The shell's only words about a SIGKILL: `Killed`, `run.sh: line 3: 12 Killed  vllm ..`.
+    pub says_killed: bool,
+    /// Usage text that argparse prints before it exits with 2.
+    pub says_usage: bool,
+    /// Are there lines that only a serving engine writes?
+    pub has_answered: bool,
+    /// Do several nodes work together?
+    pub is_across_nodes: bool,
+    /// The last line of an engine that works: a completion answered, a report of throughput.
+    last_life: Option<usize>,
+    /// The last line that announces a death by its words.
+    last_dead: Option<usize>,
+    /// The last line that is logged for information and is none of a shutdown.
+    last_news: Option<usize>,
+    /// The tail alone is left: what the tracebacks went through tells.
+    phase_by_words: Phase,
 }
 
 /// A child process that a signal ended.
@@ -30,58 +52,78 @@ pub struct ChildDeath {
 impl<'a> Story<'a> {
     /// Reads the whole log as one start.
     pub fn of(lines: &'a [Line]) -> Self {
-        let first = |test: fn(&Line) -> bool| lines.iter().position(test);
+        let hits = hits(lines);
+        let first = |group: Group, test: fn(&Line) -> bool| {
+            let found = |hit: &&Hit| hit.holds(group) && test(&lines[hit.at]);
+            hits.iter().find(found).map(|hit| hit.at)
+        };
+        let last = |group: Group, test: fn(&Line) -> bool| {
+            let found = |hit: &&Hit| hit.holds(group) && test(&lines[hit.at]);
+            hits.iter().rev().find(found).map(|hit| hit.at)
+        };
+        let says = |group: Group| first(group, is_said).is_some();
+        let child_death = hits
+            .iter()
+            .filter(|hit| hit.holds(Group::Child))
+            .find_map(|hit| child_death(hit.at, &lines[hit.at]));
+        let announced = first(Group::Dead, is_dead)
+            .into_iter()
+            .chain(child_death.map(|death| death.at))
+            .min();
+        let phase_by_words = if !says(Group::Starting) && says(Group::Serving) {
+            Phase::Serving
+        } else {
+            Phase::Starting
+        };
         Self {
             lines,
-            started: lines.iter().rposition(is_started),
-            announced: first(announces_death),
-            stopping: first(is_stopping),
-            loaded: lines.iter().rposition(|line| {
-                [
-                    "Loading weights took",
-                    "Model loading took",
-                    "Loading model weights took",
-                ]
-                .iter()
-                .any(|words| line.text.starts_with(words))
-            }),
+            started: last(Group::Started, |line| starts_with(line, STARTED)),
+            announced,
+            stopping: first(Group::Stopping, is_stopping)
+                .into_iter()
+                .chain(first(Group::StoppingAlone, is_stopping))
+                .min(),
+            loaded: last(Group::Loaded, |line| starts_with(line, LOADED)),
+            child_death,
+            says_killed: first(Group::Killed, is_killed).is_some(),
+            says_usage: first(Group::Usage, |line| line.text.starts_with("usage: ")).is_some(),
+            has_answered: first(Group::Service, is_service).is_some(),
+            is_across_nodes: hits.iter().any(|hit| hit.holds(Group::AcrossNodes)),
+            last_life: last(Group::Service, is_life),
+            last_dead: last(Group::Dead, is_dead),
+            last_news: lines.iter().rposition(is_news),
+            phase_by_words,
+            hits,
         }
     }
 
     /// A container that restarts writes several starts into one log; the last one counts.
     pub fn last_start(lines: &'a [Line]) -> &'a [Line] {
-        // Each kind of mark stands once in a start, so that its second one opens another.
-        [
-            "non-default args: ",
-            "vLLM API server version ",
-            "Initializing an LLM engine",
-        ]
-        .iter()
-        .find_map(|mark| {
-            let mut marks = lines
-                .iter()
-                .enumerate()
-                .filter(|(_, line)| line.level == Level::Info && line.text.starts_with(mark))
-                .map(|(at, _)| at);
-            let first = marks.next()?;
-            let last = marks.next_back()?;
-            (last > first).then(|| &lines[last..])
-        })
-        .unwrap_or(lines)
+        let mut marks = [(None, 0); MARKS.len()];
+        for (at, line) in lines.iter().enumerate() {
+            if line.level == Level::Info
+                && let Some(kind) = MARKS.iter().position(|mark| line.text.starts_with(mark))
+            {
+                let (first, last) = &mut marks[kind];
+                first.get_or_insert(at);
+                *last = at;
+            }
+        }
+        let opened = marks
+            .iter()
+            .find_map(|(first, last)| first.is_some_and(|first| *last > first).then_some(*last));
+        opened.map_or(lines, |at| &lines[at..])
     }
 
     /// How far the engine had come at a line.
     pub fn phase_at(&self, at: usize) -> Phase {
-        if self.started.is_some_and(|started| started < at) {
-            return Phase::Serving;
+        if self.has_answered || self.started.is_some_and(|started| started < at) {
+            Phase::Serving
+        } else if self.started.is_some() {
+            Phase::Starting
+        } else {
+            self.phase_by_words
         }
-        if self.has_answered() {
-            return Phase::Serving;
-        }
-        if self.started.is_some() {
-            return Phase::Starting;
-        }
-        self.phase_by_frames()
     }
 
     /// How far the engine had come at the end of the log.
@@ -89,120 +131,94 @@ impl<'a> Story<'a> {
         self.phase_at(self.lines.len())
     }
 
-    /// The tail alone is left: what the tracebacks went through tells.
-    fn phase_by_frames(&self) -> Phase {
-        const STARTING: [&str; 12] = [
-            "EngineCore failed to start",
-            "WorkerProc failed to start",
-            "Engine core initialization failed",
-            "Engine process failed to start",
-            "in determine_available_memory",
-            "in determine_num_available_blocks",
-            "in profile_run",
-            "in load_model",
-            "in initialize_kv_cache",
-            "in _initialize_kv_caches",
-            "in capture_model",
-            "in _init_executor",
-        ];
-        const SERVING: [&str; 12] = [
-            "EngineCore encountered a fatal error",
-            "in _process_engine_step",
-            "in run_busy_loop",
-            "in run_engine_loop",
-            "in engine_step",
-            "in step_async",
-            "AsyncLLM output_handler failed",
-            "Background loop has errored",
-            "Engine background task failed",
-            "Dumping input data for V1 LLM engine",
-            "Engine loop is not running",
-            "Task finished unexpectedly",
-        ];
-        let holds = |words: &[&str]| {
-            self.lines
-                .iter()
-                .any(|line| words.iter().any(|word| line.text.contains(word)))
-        };
-        if !holds(&STARTING) && holds(&SERVING) {
-            Phase::Serving
-        } else {
-            Phase::Starting
-        }
-    }
-
-    /// Are there lines that only a serving engine writes?
-    pub fn has_answered(&self) -> bool {
-        self.lines.iter().any(is_service)
-    }
-
     /// Did the engine answer or report throughput after this line?
     pub fn lived_after(&self, at: usize) -> bool {
-        self.lines[at + 1..].iter().any(|line| {
-            line.text.contains("Avg prompt throughput")
-                || (line.text.contains("\"POST /") && line.text.contains("\" 200"))
-        })
+        self.last_life.is_some_and(|life| life > at)
     }
 
-    /// The first child process that a signal ended, other than by the SIGTERM of a stop.
-    pub fn child_death(&self) -> Option<ChildDeath> {
-        self.lines.iter().enumerate().find_map(|(at, line)| {
-            let signal = child_signal(&line.text)?;
-            (signal != 15 && signal != 2).then_some(ChildDeath { at, signal })
-        })
+    /// Did the engine go on after the last line that announces a death?
+    pub fn outlived_its_death(&self) -> bool {
+        self.last_dead.is_some_and(|at| self.lived_after(at))
     }
 
-    /// The shell's only words about a SIGKILL: `Killed`, `run.sh: line 3: 12 Killed  vllm ..`.
-    pub fn says_killed(&self) -> bool {
-        self.lines.iter().any(|line| {
-            line.text == "Killed"
-                || line.text.ends_with(" Killed")
-                || (line.text.contains(": line ") && line.text.contains(" Killed "))
-        })
-    }
-
-    /// Does the log hold usage text that argparse prints before it exits with 2?
-    pub fn says_usage(&self) -> bool {
-        self.lines
-            .iter()
-            .any(|line| line.text.starts_with("usage: "))
+    /// Did anything go on after this line?
+    pub fn goes_on_after(&self, at: usize) -> bool {
+        self.last_news.is_some_and(|news| news > at)
     }
 }
 
-fn is_started(line: &Line) -> bool {
-    [
-        "Application startup complete",
-        "Starting vLLM API server",
-        "Starting vLLM server on",
-        "Uvicorn running on",
-    ]
-    .iter()
-    .any(|words| line.text.starts_with(words))
+fn starts_with(line: &Line, words: &[&str]) -> bool {
+    line.level != Level::Debug && words.iter().any(|word| line.text.starts_with(word))
 }
 
-/// Lines that only a serving engine writes.
-fn is_service(line: &Line) -> bool {
-    line.text.contains("Avg prompt throughput")
-        || ((line.text.contains("\"POST /v1/") || line.text.contains("\"POST /generate"))
-            && line.text.contains(" HTTP/1"))
+fn contains(line: &Line, words: &[&str]) -> bool {
+    words.iter().any(|word| line.text.contains(word))
+}
+
+/// Only information quotes what others said.
+fn is_said(line: &Line) -> bool {
+    !matches!(line.level, Level::Info | Level::Debug) || is_stopping(line)
 }
 
 /// Says this line that an engine died?
-fn announces_death(line: &Line) -> bool {
-    if line.level == Level::Info || line.is_indented() {
-        return false;
+fn is_dead(line: &Line) -> bool {
+    !matches!(line.level, Level::Info | Level::Debug) && !line.is_indented() && contains(line, DEAD)
+}
+
+fn child_death(at: usize, line: &Line) -> Option<ChildDeath> {
+    if matches!(line.level, Level::Info | Level::Debug) || line.is_indented() {
+        return None;
     }
-    DEAD.iter().any(|words| line.text.contains(words))
-        || child_signal(&line.text).is_some_and(|signal| signal != 15 && signal != 2)
+    let signal = child_signal(&line.text)?;
+    (signal != 15 && signal != 2).then_some(ChildDeath { at, signal })
 }
 
 fn is_stopping(line: &Line) -> bool {
-    // uvicorn's own line is these two words alone.
-    line.text == "Shutting down"
-        || line.text == "KeyboardInterrupt"
-        || STOPPING.iter().any(|words| {
-            line.text.starts_with(words) || (words.starts_with('[') && line.text.contains(words))
-        })
+    line.level != Level::Debug
+        && (STOPPING_ALONE.contains(&line.text.as_str()) || starts_with(line, STOPPING))
+}
+
+fn is_killed(line: &Line) -> bool {
+    !matches!(line.level, Level::Info | Level::Debug)
+        && (line.text == "Killed"
+            || line.text.ends_with(" Killed")
+            || (line.text.contains(": line ") && line.text.contains(" Killed ")))
+}
+
+/// Lines that only a serving engine writes: reports, and uvicorn's access lines.
+fn is_service(line: &Line) -> bool {
+    is_report(line) || status(line).is_some()
+}
+
+/// A completion was answered, or the engine reports what it does.
+fn is_life(line: &Line) -> bool {
+    is_report(line)
+        || status(line).is_some_and(|(method, status)| method == "POST" && status == "200")
+}
+
+/// `Avg prompt throughput: ..`, `Engine 000: Avg prompt throughput: ..`.
+fn is_report(line: &Line) -> bool {
+    const BEFORE: usize = 40;
+    let at = line.text.find("Avg prompt throughput");
+    line.level != Level::Debug && at.is_some_and(|at| at < BEFORE)
+}
+
+/// Method and status of `10.0.0.1:512 - "POST /v1/completions HTTP/1.1" 200 OK`.
+fn status(line: &Line) -> Option<(&str, &str)> {
+    let (client, request) = line.text.split_once(" - \"")?;
+    let (method, rest) = request.split_once(" /")?;
+    let (_, status) = rest.split_once(" HTTP/1")?;
+    let status = status.split_once("\" ")?.1.split(' ').next()?;
+    let is_request = matches!(
+        method,
+        "GET" | "POST" | "HEAD" | "PUT" | "DELETE" | "OPTIONS"
+    ) && !client.contains(['\'', '"'])
+        && line.level != Level::Debug;
+    is_request.then_some((method, status))
+}
+
+fn is_news(line: &Line) -> bool {
+    line.level == Level::Info && !line.text.is_empty() && !contains(line, WINDING_DOWN)
 }
 
 /// The signal of `.. died, exit code: -9`, `.. (exit code: -9)`, `{'EngineCore_0': -9}`.
@@ -263,5 +279,16 @@ mod tests {
         assert_eq!(last.len(), 2);
         assert_eq!(Story::of(last).started, Some(1));
         assert_eq!(Story::last_start(&lines[..2]).len(), 2);
+    }
+
+    #[test]
+    fn access_lines_are_those_of_a_server_and_not_of_a_client() {
+        let served = |text: &str| Story::of(&read(text)).has_answered;
+        assert!(served(
+            "INFO:     10.0.0.1:512 - \"GET /health HTTP/1.1\" 200 OK"
+        ));
+        assert!(!served(
+            "DEBUG:urllib3:https://hub:443 \"GET /api/models HTTP/1.1\" 200 0"
+        ));
     }
 }

@@ -10,7 +10,6 @@ use crate::diagnose::finding::Finding;
 use crate::diagnose::line::{self, Line};
 use crate::diagnose::message::{Message, best, messages, settle};
 use crate::diagnose::rule::{Tier, Weight};
-use crate::diagnose::rules::secondary;
 use crate::diagnose::stage::{self, Death};
 use crate::diagnose::story::Story;
 
@@ -79,7 +78,7 @@ fn as_a_shell_tells_it(code: i64) -> i64 {
 
 fn known_to_the_runtime(words: &str) -> Option<Finding> {
     let lines = line::read(words);
-    let found = best(&messages(&lines, Weight::Strong))?;
+    let found = best(&messages(&Story::of(&lines), Weight::Strong))?;
     Some(Finding::of_message(&found, &lines))
 }
 
@@ -92,20 +91,14 @@ fn of_log(evidence: &Evidence) -> (Finding, Vec<Cited>) {
         // The last start broke off without a word; the ones before may have died the same way.
         let story = Story::of(&lines);
         let finding = of_story(&story, evidence);
-        return placed(finding, &story, 0, evidence);
+        return placed(finding, &story, evidence);
     }
-    placed(finding, &story, lines.len() - last.len(), evidence)
+    placed(finding, &story, evidence)
 }
 
-/// Adds to a finding how far the engine had come, and the lines that decided; `from` is where
-/// the story begins in the log.
-fn placed(
-    mut finding: Finding,
-    story: &Story,
-    from: usize,
-    evidence: &Evidence,
-) -> (Finding, Vec<Cited>) {
-    let raw: Vec<&str> = evidence.log.lines().skip(from).collect();
+/// Adds to a finding how far the engine had come, and the lines that decided.
+fn placed(mut finding: Finding, story: &Story, evidence: &Evidence) -> (Finding, Vec<Cited>) {
+    let raw = line::as_written(evidence.log, story.lines);
     let death = Death {
         class: finding.class,
         phase: finding.phase,
@@ -117,12 +110,12 @@ fn placed(
             .unwrap_or(story.lines.len()),
     };
     finding.stage = stage::of_death(story, &raw, death, evidence);
-    let cited = citations(story, from, &finding);
+    let cited = citations(story, &finding);
     (finding, cited)
 }
 
-/// The lines that speak for a finding; `from` is where the story begins in the log.
-fn citations(story: &Story, from: usize, finding: &Finding) -> Vec<Cited> {
+/// The lines that speak for a finding.
+fn citations(story: &Story, finding: &Finding) -> Vec<Cited> {
     let lived = matches!(finding.class, FailureClass::Healthy | FailureClass::Stopped);
     let stopped = finding.class == FailureClass::Stopped;
     let serving = finding.phase == Phase::Serving;
@@ -132,14 +125,14 @@ fn citations(story: &Story, from: usize, finding: &Finding) -> Vec<Cited> {
         (story.stopping.filter(|_| stopped), Says::Stop),
         (story.started.filter(|_| serving), Says::Started),
     ];
-    cite(story.lines, from, &marks)
+    cite(story.lines, &marks)
 }
 
 fn of_story(story: &Story, evidence: &Evidence) -> Finding {
     let phase = evidence.phase.unwrap_or_else(|| story.phase_at_end());
     let died = story
         .announced
-        .is_some_and(|_| evidence.exit_code.is_some() || !outlived(story));
+        .is_some_and(|_| evidence.exit_code.is_some() || !story.outlived_its_death());
     let strong = causes(story, evidence, died, Weight::Strong);
     let oom_killed = evidence.oom_killed == Some(true);
 
@@ -151,15 +144,16 @@ fn of_story(story: &Story, evidence: &Evidence) -> Finding {
         return Finding::bare(FailureClass::Stopped, phase);
     }
 
-    if let Some(found) = best(&strong)
+    let child = story.child_death;
+    let raised = fatal_exception(story, evidence, phase, died);
+    let found = best(&strong).filter(|found| !is_dragged_along(found, raised, story, &strong));
+
+    if let Some(found) = found
         && found.tier < Tier::Aftermath
-        && !(oom_killed && found.class == FailureClass::EngineDied)
+        && !(oom_killed && found.tier == Tier::Crash)
     {
         return Finding::of_message(&found, story.lines);
     }
-
-    let child = story.child_death();
-    let raised = fatal_exception(story, evidence, phase, died);
 
     if oom_killed {
         return match child {
@@ -181,14 +175,14 @@ fn of_story(story: &Story, evidence: &Evidence) -> Finding {
         };
         return Finding::of_line(class, phase, story.lines, death.at);
     }
-    if let Some(found) = best(&strong) {
+    if let Some(found) = found {
         return Finding::of_message(&found, story.lines);
     }
     if evidence.exit_code == Some(135) {
         return Finding::bare(FailureClass::HostOom, phase);
     }
     let silent_kill =
-        evidence.exit_code == Some(137) || (evidence.exit_code.is_none() && story.says_killed());
+        evidence.exit_code == Some(137) || (evidence.exit_code.is_none() && story.says_killed);
     if silent_kill && !died && raised.is_none() {
         let class = match evidence.oom_killed {
             Some(false) => FailureClass::EngineDied,
@@ -207,6 +201,22 @@ fn of_story(story: &Story, evidence: &Evidence) -> Finding {
     without_a_word(story, evidence, phase, died)
 }
 
+/// Collectives complain when a process leaves them, and so do their peers: what an engine that
+/// is already dying says of them does not tell why it dies.
+fn is_dragged_along(
+    found: &Message,
+    raised: Option<Exception>,
+    story: &Story,
+    strong: &[Message],
+) -> bool {
+    found.class == FailureClass::NcclFailure
+        && raised.is_some_and(|raised| {
+            story.announced.is_some_and(|at| at <= raised.at)
+                && raised.at < found.at
+                && strong.iter().all(|message| message.at != raised.at)
+        })
+}
+
 /// The exception that ended the engine, where it is likely that one did: requests, plug-ins and
 /// look-ups raise exceptions that an engine survives.
 fn fatal_exception(
@@ -223,7 +233,7 @@ fn fatal_exception(
         || match evidence.exit_code {
             Some(0) => false,
             Some(_) => !story.lived_after(raised.at),
-            None => phase == Phase::Starting,
+            None => phase == Phase::Starting && !story.goes_on_after(raised.at),
         };
     fatal.then_some(raised)
 }
@@ -251,20 +261,10 @@ fn without_a_word(story: &Story, evidence: &Evidence, phase: Phase, died: bool) 
         Some(0) if phase == Phase::Serving => FailureClass::Stopped,
         None if story.stopping.is_some() => FailureClass::Stopped,
         None if phase == Phase::Serving => FailureClass::Healthy,
-        None if story.says_usage() => FailureClass::BadArgument,
+        None if story.says_usage => FailureClass::BadArgument,
         Some(_) | None => FailureClass::Unknown,
     };
     Finding::bare(class, phase)
-}
-
-/// Did the engine go on after the last line that announces a death?
-fn outlived(story: &Story) -> bool {
-    let last = story.lines.iter().rposition(|line| {
-        secondary::DEAD
-            .iter()
-            .any(|words| line.text.contains(words))
-    });
-    last.is_some_and(|at| story.lived_after(at))
 }
 
 /// Can an engine that somebody stopped have ended with this code?
@@ -286,11 +286,11 @@ fn is_signal_stop(code: i64) -> bool {
 /// The messages of this weight that may be the cause: not survived, and possible where they
 /// stand.
 fn causes(story: &Story, evidence: &Evidence, died: bool, weight: Weight) -> Vec<Message> {
-    let mut found = messages(story.lines, weight);
+    let mut found = messages(story, weight);
     found.retain(|message| is_possible(message, story, evidence, died));
     for message in &mut found {
         let phase = evidence.phase.unwrap_or_else(|| story.phase_at(message.at));
-        (message.class, message.phase) = settle(message, phase);
+        (message.class, message.phase) = settle(message, phase, story.is_across_nodes);
     }
     found
 }
@@ -306,14 +306,17 @@ fn is_possible(message: &Message, story: &Story, evidence: &Evidence, died: bool
     }
     let serving = story.phase_at(at) == Phase::Serving;
     let possible_now = match message.tier {
-        Tier::MemoryTaken | Tier::KvCache | Tier::Model | Tier::Argument => !serving,
+        Tier::MemoryTaken | Tier::KvCache | Tier::Model | Tier::Unsupported | Tier::Argument => {
+            !serving
+        }
         // Old front ends bind after their start is complete; one that has answered has bound.
-        Tier::Command | Tier::Port => !story.has_answered(),
+        Tier::Command | Tier::Container | Tier::Port => !story.has_answered,
         Tier::SharedMemory
         | Tier::GpuMemory
         | Tier::HostMemory
         | Tier::NoGpu
         | Tier::Fault
+        | Tier::Crash
         | Tier::Aftermath => true,
     };
     if !possible_now {

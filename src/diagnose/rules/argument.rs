@@ -1,6 +1,6 @@
 //! Messages of arguments that vLLM refuses: argparse, its own checks, pydantic.
 
-use crate::diagnose::class::FailureClass::BadArgument;
+use crate::diagnose::class::FailureClass::{BadArgument, EngineDied};
 use crate::diagnose::rule::{Rule, Tier};
 
 const fn refused(fragments: &'static [&'static str]) -> Rule {
@@ -20,6 +20,8 @@ pub const RULES: &[Rule] = &[
     argparse(&[": error: ", "expected one argument"]),
     argparse(&[": error: ", "expected at least one argument"]),
     argparse(&[": error: ", "invalid choice"]),
+    argparse(&["^vllm", ": error: "]),
+    argparse(&["^api_server.py: error: "]),
     // Lengths and batches.
     refused(&[
         "User-specified max_model_len",
@@ -103,6 +105,12 @@ pub const RULES: &[Rule] = &[
     refused(&["max_lora_rank (", "must be one of"]),
     refused(&["Prefix caching is not supported with"]).about(&["enable-prefix-caching"]),
     refused(&["Chunked prefill is not supported"]).about(&["enable-chunked-prefill"]),
+    // The configuration is read before the model is, so that this can stand inside pydantic.
+    Rule::new(
+        Tier::Unsupported,
+        EngineDied,
+        &["Model architectures [", "are not supported"],
+    ),
     // pydantic; the messages above stand inside it and are earlier or equal in rank.
     refused(&["alidation error for "]).unless(&["RequestValidationError", "CompletionRequest"]),
     refused(&["alidation errors for "]).unless(&["RequestValidationError", "CompletionRequest"]),
@@ -111,4 +119,6 @@ pub const RULES: &[Rule] = &[
     refused(&["^  Assertion failed, "]),
     refused(&["^  Input should be "]),
     refused(&["^  Extra inputs are not permitted"]),
+    refused(&["^Value error, "]),
+    refused(&["^Input should be "]),
 ];

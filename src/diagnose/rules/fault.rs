@@ -1,10 +1,10 @@
 //! Messages of things that broke: collectives, kernels, processes.
 
 use crate::diagnose::class::FailureClass::{EngineDied, NcclFailure};
-use crate::diagnose::rule::{Rule, Tier};
+use crate::diagnose::rule::{Names, Rule, Tier};
 
 /// Words of a shutdown in which collectives complain.
-const TEARDOWN: &[&str] = &[
+pub const TEARDOWN: &[&str] = &[
     "destroy_process_group",
     "_shutdown_backend",
     "process group has NOT been destroyed",
@@ -61,7 +61,19 @@ pub const RULES: &[Rule] = &[
         NcclFailure,
         &["custom_all_reduce.cuh", "'invalid argument'"],
     ),
-    Rule::new(Tier::Fault, NcclFailure, &["DistNetworkError"]).unless(&["EADDRINUSE"]),
+    Rule::new(Tier::Fault, NcclFailure, &["DistNetworkError"]).unless(&[
+        "EADDRINUSE",
+        "Connection was likely closed",
+        "ailed to recv",
+        "Broken pipe",
+        "onnection reset by peer",
+    ]),
+    Rule::new(Tier::Aftermath, NcclFailure, &["DistNetworkError"]).unless(&["EADDRINUSE"]),
+    Rule::new(
+        Tier::Aftermath,
+        NcclFailure,
+        &["gloo", "onnection reset by peer"],
+    ),
     Rule::new(Tier::Fault, NcclFailure, &["NCCL WARN Cuda failure"])
         .unless(&["out of memory"])
         .faint(),
@@ -118,22 +130,22 @@ pub const RULES: &[Rule] = &[
     ),
     Rule::new(Tier::Fault, EngineDied, &["out of resource: shared memory"]).faint(),
     // Processes.
-    Rule::new(Tier::Fault, EngineDied, &["Fatal Python error: "]).unless(&["Bus error"]),
-    Rule::new(Tier::Fault, EngineDied, &["Segfault encountered"]),
-    Rule::new(Tier::Fault, EngineDied, &["*** SIGSEGV received"]),
+    Rule::new(Tier::Crash, EngineDied, &["Fatal Python error: "]).unless(&["Bus error"]),
+    Rule::new(Tier::Crash, EngineDied, &["Segfault encountered"]),
+    Rule::new(Tier::Crash, EngineDied, &["*** SIGSEGV received"]),
     Rule::new(
-        Tier::Fault,
+        Tier::Crash,
         EngineDied,
         &["Segmentation fault (core dumped)"],
     ),
-    Rule::new(Tier::Fault, EngineDied, &["^Segmentation fault"]),
-    Rule::new(Tier::Fault, EngineDied, &["realloc(): invalid pointer"]),
-    Rule::new(Tier::Fault, EngineDied, &["free(): invalid pointer"]),
-    Rule::new(Tier::Fault, EngineDied, &["double free or corruption"]),
-    Rule::new(Tier::Fault, EngineDied, &["corrupted size vs. prev_size"]),
-    Rule::new(
-        Tier::Fault,
-        EngineDied,
+    Rule::new(Tier::Crash, EngineDied, &["^Segmentation fault"]),
+    Rule::new(Tier::Crash, EngineDied, &["realloc(): invalid pointer"]),
+    Rule::new(Tier::Crash, EngineDied, &["free(): invalid pointer"]),
+    Rule::new(Tier::Crash, EngineDied, &["double free or corruption"]),
+    Rule::new(Tier::Crash, EngineDied, &["corrupted size vs. prev_size"]),
+    Rule::naming(
+        Tier::Aftermath,
+        Names::HungWorker,
         &["TimeoutError: RPC call to", "timed out"],
     ),
 ];

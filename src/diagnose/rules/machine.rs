@@ -65,7 +65,7 @@ pub const RULES: &[Rule] = &[
     // A limit below what the runtime itself needs to set the container up.
     Rule::new(Tier::Command, HostOom, &["container init was OOM-killed"]),
     Rule::new(Tier::Command, HostOom, &["Minimum memory limit allowed is"]),
-    Rule::new(Tier::Command, Runtime, &["OCI runtime create failed"])
+    Rule::new(Tier::Container, Runtime, &["OCI runtime create failed"])
         .unless(&["nvidia", "OOM-killed"]),
     Rule::new(Tier::Command, Runtime, &["invalid mount config for type"]),
     Rule::new(
@@ -232,6 +232,14 @@ pub const RULES: &[Rule] = &[
         ModelNotFound,
         &["FileNotFoundError", "No such file", "config.json"],
     ),
+    Rule::new(Tier::Model, ModelNotFound, &["Can't load tokenizer for '"]),
+    Rule::new(
+        Tier::Model,
+        ModelNotFound,
+        &["Can't load the configuration of '"],
+    ),
+    Rule::new(Tier::Model, ModelNotFound, &["Error no file named "]),
+    Rule::new(Tier::Model, ModelNotFound, &["Incorrect path_or_model_id"]),
     // GPUs.
     Rule::new(
         Tier::NoGpu,
@@ -310,7 +318,37 @@ pub const RULES: &[Rule] = &[
         GpuUnavailable,
         &["no ROCm-capable device is detected"],
     ),
+    Rule::new(
+        Tier::NoGpu,
+        GpuUnavailable,
+        &["HIP error: invalid device ordinal"],
+    ),
+    Rule::new(
+        Tier::NoGpu,
+        GpuUnavailable,
+        &["Unexpected error from hipGetDeviceCount()"],
+    ),
+    Rule::new(
+        Tier::NoGpu,
+        GpuUnavailable,
+        &["CUDA driver initialization failed"],
+    ),
+    Rule::new(
+        Tier::NoGpu,
+        GpuUnavailable,
+        &["CUDA unknown error - this may be due to an incorrectly set up environment"],
+    ),
+    Rule::new(
+        Tier::NoGpu,
+        GpuUnavailable,
+        &["No XPU devices are available"],
+    ),
     Rule::new(Tier::NoGpu, GpuUnavailable, &["Failed to initialize NVML"]),
+    Rule::new(
+        Tier::NoGpu,
+        GpuUnavailable,
+        &["NVML: Driver/library version mismatch"],
+    ),
     Rule::new(Tier::NoGpu, GpuUnavailable, &["NVMLError_"]),
     Rule::new(
         Tier::NoGpu,

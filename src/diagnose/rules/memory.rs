@@ -69,6 +69,17 @@ pub const RULES: &[Rule] = &[
         GpuMemoryTaken,
         &["Free memory on device", "is less than the engine's budget"],
     ),
+    // What is left of these where the line's beginning is lost.
+    Rule::new(
+        Tier::MemoryTaken,
+        GpuMemoryTaken,
+        &["is less than desired GPU memory utilization ("],
+    ),
+    Rule::new(
+        Tier::MemoryTaken,
+        GpuMemoryTaken,
+        &["or reduce GPU memory used by other processes"],
+    ),
     Rule::new(
         Tier::MemoryTaken,
         GpuMemoryTaken,
@@ -104,6 +115,12 @@ pub const RULES: &[Rule] = &[
         Tier::KvCache,
         KvCacheTooSmall,
         &["Cannot auto-fit max_model_len"],
+    ),
+    // What is left of these where the line's beginning is lost.
+    Rule::new(
+        Tier::KvCache,
+        KvCacheTooSmall,
+        &["Try increasing `gpu_memory_utilization` "],
     ),
     Rule::naming(
         Tier::KvCache,
@@ -186,6 +203,37 @@ pub const RULES: &[Rule] = &[
     Rule::naming(
         Tier::GpuMemory,
         Names::GpuOom,
+        &["RESOURCE_EXHAUSTED", "Attempting to "],
+    ),
+    Rule::naming(
+        Tier::GpuMemory,
+        Names::GpuOom,
+        &["RESOURCE_EXHAUSTED", "ut of memory"],
+    ),
+    Rule::naming(
+        Tier::GpuMemory,
+        Names::GpuOom,
+        &["out of memory. Tried to allocate"],
+    ),
+    Rule::naming(
+        Tier::GpuMemory,
+        Names::GpuOom,
+        &["RayTaskError(OutOfMemoryError)"],
+    ),
+    // What is left of the allocator's message where the line's beginning is lost.
+    Rule::naming(
+        Tier::GpuMemory,
+        Names::GpuOom,
+        &["is reserved by PyTorch but unallocated"],
+    ),
+    Rule::naming(
+        Tier::GpuMemory,
+        Names::GpuOom,
+        &["If reserved but unallocated memory is large try setting"],
+    ),
+    Rule::naming(
+        Tier::GpuMemory,
+        Names::GpuOom,
         &["Tried to allocate ", " total capacity"],
     ),
     // Host memory.
@@ -231,4 +279,15 @@ pub const RULES: &[Rule] = &[
         &["SIGKILL by OOM killer due to high memory usage"],
     )
     .faint(),
+    Rule::new(
+        Tier::HostMemory,
+        HostOom,
+        &["killed by the OOM killer due to high memory usage"],
+    )
+    .faint(),
+    Rule::new(
+        Tier::HostMemory,
+        HostOom,
+        &["^numpy", "MemoryError: Unable to allocate"],
+    ),
 ];

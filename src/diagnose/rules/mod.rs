@@ -4,4 +4,5 @@ pub mod argument;
 pub mod fault;
 pub mod machine;
 pub mod memory;
+pub mod progress;
 pub mod secondary;

@@ -22,6 +22,7 @@ pub const DEAD: &[&str] = &[
     "ChildProcessError: worker died",
     "EngineDeadError",
     "Engine loop is not running",
+    "Engine loop has died",
     "Background loop has errored already",
     "Engine background task failed",
     "Task finished unexpectedly. This should never happen",
@@ -54,6 +55,10 @@ pub const FOLLOWING: &[&str] = &[
     "SystemExit",
     "Frontend process failed",
     "torch.distributed.elastic.multiprocessing.errors.ChildFailedError",
+    "ncclRemoteError",
+    "remote process exited",
+    "onnection closed by peer",
+    "Connection was likely closed",
     "RayTaskError",
     "ray.exceptions.RayActorError",
     "ray.exceptions.ActorDiedError",
@@ -100,3 +105,21 @@ pub const STOPPING: &[&str] = &[
     "Parent process exited, terminating worker",
     "Worker exiting",
 ];
+
+/// An orderly stop where nothing else stands in the line.
+pub const STOPPING_ALONE: &[&str] = &["Shutting down", "KeyboardInterrupt"];
+
+/// Information that is logged while an engine goes down, of its own or not.
+pub const WINDING_DOWN: &[&str] = &[
+    "Killing local",
+    "Terminating local",
+    "Worker exiting",
+    "terminating worker",
+    "was terminated",
+    "hutting down",
+    "hutdown",
+    "Finished server process",
+];
+
+/// A device is full; which one, other lines tell.
+pub const FULL: &[&str] = &["No space left on device"];
