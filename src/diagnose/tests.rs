@@ -1,6 +1,10 @@
 //! The diagnosis against whole logs: real ones, and ones written from vLLM's own templates over
 //! its ages. `tests/data/vllm/logs/cases.json` says what each of them must be called.
 
+mod compact;
+mod decoration;
+mod properties;
+
 use std::path::PathBuf;
 
 use proptest::prelude::*;
