@@ -15,6 +15,16 @@ pub struct MetricSample {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct MetricsPage {
     samples: Vec<MetricSample>,
+    prefix_unit: PrefixUnit,
+}
+
+/// What the prefix cache counters of the first V1 engines count, under `vllm:gpu_prefix_cache_*`;
+/// only their help text says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum PrefixUnit {
+    #[default]
+    Tokens,
+    Blocks,
 }
 
 /// What `vllm:cache_config_info` says.
@@ -40,8 +50,16 @@ impl MetricsPage {
     /// Reads the Prometheus text format. Lines that are none of it are passed over: the page
     /// holds what could be read.
     pub fn parse(text: &str) -> Self {
+        let counts_blocks = text.lines().any(|line| {
+            line.starts_with("# HELP vllm:gpu_prefix_cache_queries") && line.contains("blocks")
+        });
         Self {
             samples: text.lines().filter_map(parse_line).collect(),
+            prefix_unit: if counts_blocks {
+                PrefixUnit::Blocks
+            } else {
+                PrefixUnit::Tokens
+            },
         }
     }
 
@@ -79,10 +97,24 @@ impl MetricsPage {
 
     pub fn prefix_counters(&self) -> PrefixCounters {
         PrefixCounters {
-            queries: self.counter("vllm:prefix_cache_queries"),
-            hits: self.counter("vllm:prefix_cache_hits"),
+            queries: self.prefix_counter("queries"),
+            hits: self.prefix_counter("hits"),
             prompt_tokens: self.counter("vllm:prompt_tokens"),
         }
+    }
+}
+
+impl MetricsPage {
+    /// One of the two, in tokens, by its name or by the one that it had before 0.9.
+    fn prefix_counter(&self, what: &str) -> Option<f64> {
+        self.counter(&format!("vllm:prefix_cache_{what}"))
+            .or_else(|| {
+                let count = self.counter(&format!("vllm:gpu_prefix_cache_{what}"))?;
+                match self.prefix_unit {
+                    PrefixUnit::Tokens => Some(count),
+                    PrefixUnit::Blocks => Some(count * self.cache_info().block_size? as f64),
+                }
+            })
     }
 }
 
@@ -175,6 +207,25 @@ mod tests {
             prompt_tokens: Some(13877.0),
         };
         assert_eq!(MetricsPage::parse(OFF).prefix_counters(), off);
+    }
+
+    #[test]
+    fn the_first_v1_engines_counted_blocks_under_another_name() {
+        let page = |help: &str, cache: &str| {
+            let text = format!(
+                "# HELP vllm:gpu_prefix_cache_queries_total {help}\n\
+                 vllm:gpu_prefix_cache_queries_total{{engine=\"0\"}} 6.0\n\
+                 vllm:gpu_prefix_cache_hits_total{{engine=\"0\"}} 3.0\n{cache}"
+            );
+            let counters = MetricsPage::parse(&text).prefix_counters();
+            (counters.queries, counters.hits)
+        };
+        let cache = "vllm:cache_config_info{block_size=\"16\"} 1.0\n";
+        let blocks = "GPU prefix cache queries, in terms of number of queried blocks.";
+        assert_eq!(page(blocks, cache), (Some(96.0), Some(48.0)));
+        assert_eq!(page(blocks, ""), (None, None));
+        let tokens = "GPU prefix cache queries, in terms of number of queried tokens.";
+        assert_eq!(page(tokens, ""), (Some(6.0), Some(3.0)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::stand_in::log::writer::Log;
 use crate::stand_in::log::writer::tests::Captured;
 use crate::stand_in::serve::{Environment, live};
 
+mod metrics;
 mod surface;
 
 const KEY: &str = "sk-stand-in";
@@ -95,6 +96,15 @@ impl Running {
         let response = self.post("/v1/chat/completions", body).await;
         assert_eq!(response.status(), 200);
         response.json().await.unwrap()
+    }
+
+    /// The lines of `/metrics` that begin with `start`.
+    pub(super) async fn metric_lines(&self, start: &str) -> Vec<String> {
+        let page = self.get("/metrics").await.text().await.unwrap();
+        page.lines()
+            .filter(|line| line.starts_with(start))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The value of one of the engine's metrics.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use crate::stand_in::engine::alarm::Alarm;
-use crate::stand_in::engine::metrics::{Finish, Snapshot, Tally};
-use crate::stand_in::engine::scheduler::{Event, Scheduler, SequenceId};
+use crate::stand_in::engine::metrics::{Ended, Finish, Snapshot, Tally};
+use crate::stand_in::engine::scheduler::{Event, Scheduler, SequenceId, Step};
 use crate::stand_in::engine::time::{Moment, Time};
 use crate::stand_in::model::tokens::{Answer, TokenId};
 
@@ -39,10 +39,33 @@ struct Client {
     prompt_tokens: usize,
     cached_tokens: usize,
     said: usize,
+    /// How many tokens the answer might have had.
+    max_tokens: usize,
     came: Moment,
+    /// When its first step began.
+    admitted: Moment,
+    /// When the first token came out.
+    opened: Moment,
     /// When the last token came out.
     spoke: Moment,
+    preemptions: u32,
     end: Finish,
+}
+
+impl Client {
+    fn ended(&self, how: Finish) -> Ended {
+        Ended {
+            how,
+            prompt_tokens: self.prompt_tokens,
+            cached_tokens: self.cached_tokens,
+            said: self.said,
+            max_tokens: self.max_tokens,
+            queued: self.admitted - self.came,
+            prefill: self.opened - self.admitted,
+            decode: self.spoke - self.opened,
+            preemptions: self.preemptions,
+        }
+    }
 }
 
 /// A piece of an answer.
@@ -74,8 +97,9 @@ impl Engine {
         Self { shared }
     }
 
-    /// Asks for an answer. Prompt and answer must not be empty.
-    pub fn ask(&self, prompt: Vec<TokenId>, answer: Answer) -> Reply {
+    /// Asks for an answer, which might have had up to `max_tokens`. Prompt and answer must not be
+    /// empty.
+    pub fn ask(&self, prompt: Vec<TokenId>, answer: Answer, max_tokens: usize) -> Reply {
         let (sender, pieces) = mpsc::unbounded_channel();
         let now = self.shared.time.now();
         let client = Client {
@@ -83,8 +107,12 @@ impl Engine {
             prompt_tokens: prompt.len(),
             cached_tokens: 0,
             said: 0,
+            max_tokens,
             came: now,
+            admitted: now,
+            opened: now,
             spoke: now,
+            preemptions: 0,
             end: if answer.stops {
                 Finish::Stop
             } else {
@@ -115,6 +143,11 @@ impl Engine {
         done
     }
 
+    /// The engine's own time.
+    pub fn time(&self) -> Time {
+        self.shared.time
+    }
+
     /// How things stand.
     pub fn snapshot(&self) -> Snapshot {
         let state = self.shared.lock();
@@ -142,8 +175,7 @@ impl Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        let now = self.engine.shared.time.now();
-        self.engine.shared.lock().abort(self.id, now);
+        self.engine.shared.lock().abort(self.id);
     }
 }
 
@@ -154,35 +186,53 @@ impl Shared {
 }
 
 impl State {
-    fn abort(&mut self, id: SequenceId, now: Moment) {
+    fn abort(&mut self, id: SequenceId) {
         if let Some(client) = self.clients.remove(&id) {
             self.scheduler.abort(id);
-            self.tally.finished(
-                Finish::Abort,
-                client.prompt_tokens,
-                client.said,
-                now - client.came,
-            );
+            self.tally.finished(client.ended(Finish::Abort));
         }
     }
 
-    fn deliver(&mut self, event: Event, now: Moment) {
+    /// Hands out what a step that took from `began` to `now` brought.
+    fn deliver(&mut self, step: Step, began: Moment, now: Moment) {
+        for id in step.preempted {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.preemptions += 1;
+            }
+        }
+        let tokens: usize = step
+            .events
+            .into_iter()
+            .map(|event| self.deliver_one(event, began, now))
+            .sum();
+        if tokens > 0 {
+            self.tally.step(tokens);
+        }
+    }
+
+    /// Returns the tokens that were computed for this, as far as something came out.
+    fn deliver_one(&mut self, event: Event, began: Moment, now: Moment) -> usize {
         match event {
             Event::Admitted { id, cached_tokens } => {
                 if let Some(client) = self.clients.get_mut(&id) {
                     client.cached_tokens = cached_tokens;
+                    client.admitted = began.max(client.came);
                 }
+                0
             }
             Event::Token { id, token, last } => {
                 let Some(client) = self.clients.get_mut(&id) else {
-                    return;
+                    return 0;
                 };
                 let (prompt, cached) = (client.prompt_tokens, client.cached_tokens);
-                if client.said == 0 {
+                let computed = if client.said == 0 {
                     self.tally.first_token(prompt, cached, now - client.came);
+                    client.opened = now;
+                    prompt - cached + 1
                 } else {
                     self.tally.next_token(now - client.spoke);
-                }
+                    1
+                };
                 client.said += 1;
                 client.spoke = now;
                 let finish = last.then_some(client.end);
@@ -193,10 +243,10 @@ impl State {
                     finish,
                 });
                 if let Some(finish) = finish {
-                    self.tally
-                        .finished(finish, prompt, client.said, now - client.came);
+                    self.tally.finished(client.ended(finish));
                     self.clients.remove(&id);
                 }
+                computed
             }
         }
     }
@@ -221,16 +271,14 @@ async fn drive(shared: Arc<Shared>, mut alarm: Option<Alarm>) {
             due = time.now();
             continue;
         };
-        due += step.took;
+        let (began, took) = (due, step.took);
+        due += took;
         time.wake_at(due, &mut alarm).await;
         let now = time.now();
-        if now > due + step.took.max(made_good) {
+        if now > due + took.max(made_good) {
             due = now;
         }
-        let mut state = shared.lock();
-        for event in step.events {
-            state.deliver(event, now);
-        }
+        shared.lock().deliver(step, began, now);
     }
 }
 
@@ -276,7 +324,7 @@ mod tests {
     async fn tokens_come_when_the_scheduler_says() {
         let engine = engine();
         let start = Instant::now();
-        let mut reply = engine.ask((0..50).collect(), answer(3, true));
+        let mut reply = engine.ask((0..50).collect(), answer(3, true), 5);
         let mut instants = Vec::new();
         let mut finishes = Vec::new();
         while let Some(said) = reply.next().await {
@@ -293,7 +341,7 @@ mod tests {
     async fn at_a_speed_of_20_they_come_20_times_as_early_and_are_told_in_the_engines_time() {
         let engine = engine_at(TimeScale::new(20.0).unwrap());
         let start = Instant::now();
-        let mut reply = engine.ask((0..50).collect(), answer(3, true));
+        let mut reply = engine.ask((0..50).collect(), answer(3, true), 5);
         let mut instants = Vec::new();
         while reply.next().await.is_some() {
             instants.push(start.elapsed().as_millis());
@@ -303,7 +351,20 @@ mod tests {
         slow.first_token(50, 0, Duration::from_millis(500));
         slow.next_token(Duration::from_millis(100));
         slow.next_token(Duration::from_millis(100));
-        slow.finished(Finish::Stop, 50, 3, Duration::from_millis(700));
+        for tokens in [51, 1, 1] {
+            slow.step(tokens);
+        }
+        slow.finished(Ended {
+            how: Finish::Stop,
+            prompt_tokens: 50,
+            cached_tokens: 0,
+            said: 3,
+            max_tokens: 5,
+            queued: Duration::ZERO,
+            prefill: Duration::from_millis(500),
+            decode: Duration::from_millis(200),
+            preemptions: 0,
+        });
         let told = engine.snapshot().tally;
         assert_eq!(format!("{told:?}"), format!("{slow:?}"));
     }
@@ -312,7 +373,7 @@ mod tests {
     async fn what_a_busy_machine_delays_is_made_good_and_a_long_halt_is_not() {
         let engine = engine_at(TimeScale::new(20.0).unwrap());
         let start = Instant::now();
-        let mut reply = engine.ask((0..50).collect(), answer(100, true));
+        let mut reply = engine.ask((0..50).collect(), answer(100, true), 100);
         let mut next = async || {
             reply.next().await.unwrap();
             start.elapsed().as_millis()
@@ -332,7 +393,7 @@ mod tests {
     async fn the_cached_tokens_are_told() {
         let engine = engine();
         for cached in [0, 48] {
-            let mut reply = engine.ask((0..50).collect(), answer(1, false));
+            let mut reply = engine.ask((0..50).collect(), answer(1, false), 1);
             let said = reply.next().await.unwrap();
             assert_eq!(
                 (said.cached_tokens, said.finish),
@@ -344,7 +405,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_dropped_reply_aborts_its_request() {
         let engine = engine();
-        let mut reply = engine.ask((0..50).collect(), answer(1000, false));
+        let mut reply = engine.ask((0..50).collect(), answer(1000, false), 1000);
         reply.next().await.unwrap();
         assert_eq!(engine.snapshot().gauges.running, 1);
         drop(reply);

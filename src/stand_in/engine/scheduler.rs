@@ -91,6 +91,8 @@ pub enum Event {
 pub struct Step {
     pub took: Duration,
     pub events: Vec<Event>,
+    /// Requests that lost their blocks since the step before, each as often as it did.
+    pub preempted: Vec<SequenceId>,
 }
 
 /// What has been counted since the start.
@@ -100,6 +102,9 @@ pub struct Counts {
     pub prefix_queries: u64,
     /// Those of them that were there.
     pub prefix_hits: u64,
+    /// The same two in whole blocks.
+    pub prefix_queried_blocks: u64,
+    pub prefix_hit_blocks: u64,
     pub preemptions: u64,
 }
 
@@ -121,6 +126,8 @@ pub struct Scheduler {
     waiting: VecDeque<Sequence>,
     running: Vec<Sequence>,
     counts: Counts,
+    /// Who lost blocks since the last step.
+    preempted: Vec<SequenceId>,
 }
 
 impl Scheduler {
@@ -134,6 +141,7 @@ impl Scheduler {
             waiting: VecDeque::new(),
             running: Vec::new(),
             counts: Counts::default(),
+            preempted: Vec::new(),
         }
     }
 
@@ -199,7 +207,11 @@ impl Scheduler {
         }
         let took = self.time_of(&shares);
         self.compute(&shares, &mut events);
-        Some(Step { took, events })
+        Some(Step {
+            took,
+            events,
+            preempted: std::mem::take(&mut self.preempted),
+        })
     }
 
     /// Gives running sequences their share; true if one had to be preempted.
@@ -231,6 +243,7 @@ impl Scheduler {
         sequence.computed = 0;
         sequence.remembered = 0;
         self.counts.preemptions += 1;
+        self.preempted.push(sequence.id);
         self.waiting.push_front(sequence);
     }
 
@@ -268,8 +281,11 @@ impl Scheduler {
             if !sequence.counted {
                 sequence.counted = true;
                 if self.pool.caching() == PrefixCaching::On {
+                    let whole = sequence.tokens.len() / self.pool.block_size();
                     self.counts.prefix_queries += sequence.tokens.len() as u64;
                     self.counts.prefix_hits += cached as u64;
+                    self.counts.prefix_queried_blocks += whole as u64;
+                    self.counts.prefix_hit_blocks += prefix.len() as u64;
                 }
                 events.push(Event::Admitted {
                     id: sequence.id,

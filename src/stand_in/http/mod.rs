@@ -5,6 +5,7 @@ pub mod error;
 pub mod fields;
 pub mod gate;
 pub mod json;
+pub mod meter;
 pub mod reply;
 pub mod request;
 pub mod response;

@@ -30,6 +30,8 @@ pub enum Delivery {
 pub struct Question {
     pub prompt: Vec<TokenId>,
     pub answer: Answer,
+    /// How many tokens the answer might have had.
+    pub max_tokens: usize,
     pub delivery: Delivery,
 }
 
@@ -227,6 +229,7 @@ impl Reader {
         Ok(Question {
             prompt,
             answer,
+            max_tokens,
             delivery,
         })
     }

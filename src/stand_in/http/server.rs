@@ -20,10 +20,11 @@ use serde_json::json;
 use crate::stand_in::command::settings::{LoadTracking, Settings};
 use crate::stand_in::engine::clock::{Engine, Reply};
 use crate::stand_in::engine::memory::KvRoom;
-use crate::stand_in::engine::metrics::{Identity, render};
+use crate::stand_in::engine::metrics::{Identity, Traffic, render};
 use crate::stand_in::http::error::ApiError;
 use crate::stand_in::http::fields::Fields;
 use crate::stand_in::http::gate::{guard, origins};
+use crate::stand_in::http::meter::{meter, unix_seconds};
 use crate::stand_in::http::reply::{JsonBody, error_response, json_response};
 use crate::stand_in::http::request::{Delivery, Question, Reader};
 use crate::stand_in::http::response::{Accounting, DONE, Shape, Writer, models};
@@ -45,6 +46,7 @@ pub struct Server {
     reader: Reader,
     accounting: Accounting,
     identity: Identity,
+    traffic: Arc<Traffic>,
     engine: Engine,
     log: Log,
     dev_mode: DevMode,
@@ -63,11 +65,12 @@ impl Server {
         log: Log,
         dev_mode: DevMode,
     ) -> Arc<Self> {
-        let now = jiff::Timestamp::now();
+        let now = unix_seconds();
         Arc::new(Self {
             reader: Reader::new(&settings, room.max_model_len),
             accounting: Accounting::new(&settings),
-            identity: Identity::new(&settings, room, now.as_millisecond() as f64 / 1000.0),
+            identity: Identity::new(&settings, room, now),
+            traffic: Arc::new(Traffic::new(now)),
             settings,
             engine,
             log,
@@ -97,6 +100,8 @@ impl Server {
             .into_router()
             // vLLM takes bodies of any length.
             .layer(DefaultBodyLimit::disable())
+            // What does not pass the key or the origins is not counted.
+            .layer(from_fn_with_state(Arc::clone(&self), count))
             .layer(from_fn(origins))
             .layer(from_fn_with_state(Arc::clone(&self), guarded))
             .layer(from_fn_with_state(Arc::clone(&self), log_access))
@@ -133,7 +138,9 @@ impl Server {
         if let Some(id) = headers.get("x-request-id").and_then(|id| id.to_str().ok()) {
             writer = writer.named(id);
         }
-        let mut reply = self.engine.ask(question.prompt, question.answer);
+        let mut reply = self
+            .engine
+            .ask(question.prompt, question.answer, question.max_tokens);
         match question.delivery {
             Delivery::Streamed { usage } => event_stream(writer, reply, usage),
             Delivery::Whole => {
@@ -145,6 +152,10 @@ impl Server {
             }
         }
     }
+}
+
+async fn count(State(server): Shared, request: Request, next: Next) -> Response {
+    meter(&server.traffic, server.engine.time(), request, next).await
 }
 
 async fn guarded(State(server): Shared, request: Request, next: Next) -> Response {
@@ -219,7 +230,7 @@ fn query_flag(query: Option<&str>, name: &str) -> Result<Option<bool>, ApiError>
 }
 
 async fn metrics(State(server): Shared) -> Response {
-    let text = render(&server.identity, &server.engine.snapshot());
+    let text = render(&server.identity, &server.engine.snapshot(), &server.traffic);
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         text,

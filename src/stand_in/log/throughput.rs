@@ -120,7 +120,7 @@ mod tests {
                 tokens: vec![7; 200],
                 stops: false,
             };
-            let _reply = engine.ask((0..50).collect(), answer);
+            let _reply = engine.ask((0..50).collect(), answer, 50);
             let captured = Captured::default();
             let log = Log::to(captured.clone());
             let reporting = tokio::spawn(report(engine.clone(), log, time));
@@ -156,7 +156,7 @@ mod tests {
         busy.counts = Counts {
             prefix_queries: 1000,
             prefix_hits: 409,
-            preemptions: 0,
+            ..Counts::default()
         };
         assert_eq!(
             v0_line(&idle, &busy, 10.0),

@@ -1,0 +1,18 @@
+//! What the engine counts, and the page that shows it.
+
+mod exposition;
+mod family;
+mod host;
+mod identity;
+mod page;
+#[cfg(test)]
+mod page_tests;
+mod tally;
+mod traffic;
+mod v0;
+mod v1;
+
+pub use identity::Identity;
+pub use page::render;
+pub use tally::{Ended, Finish, Snapshot, Tally};
+pub use traffic::{Exchange, Traffic};
