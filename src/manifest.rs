@@ -7,6 +7,7 @@ use crate::id::RunId;
 use crate::matrix::cell::Cell;
 use crate::outcome::{RuntimeFacts, Settled};
 use crate::spec::experiment::Experiment;
+use crate::spec::scenario::Scenario;
 use crate::time_scale::TimeScale;
 
 /// `run.json`.
@@ -30,6 +31,9 @@ pub struct Manifest {
     /// time. Runs before there were speeds had none.
     #[serde(default)]
     pub speed: TimeScale,
+    /// How the stand-ins of a rehearsal are to fail, where the user asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<Scenario>,
     pub runtime: RuntimeFacts,
     pub host: HostFacts,
 }

@@ -172,6 +172,9 @@ pub(super) struct RehearseArgs {
     /// How many times faster the stand-ins live, 1 to 1000; the report stays in their time.
     #[arg(long, value_name = "N", default_value = "1")]
     pub speed: TimeScale,
+    /// A scenario file: how the stand-ins are to fail.
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
     #[command(flatten)]
     pub output: RunOutput,
 }
@@ -316,7 +319,7 @@ pub(super) enum StandInVerb {
     #[command(disable_help_flag = true)]
     Serve {
         /// MODEL and flags as `vllm serve` takes them, --stand-in-* for its numbers, --speed N to
-        /// live N times as fast.
+        /// live N times as fast, --scenario FILE for how it is to fail.
         #[arg(
             value_name = "ARGS",
             trailing_var_arg = true,

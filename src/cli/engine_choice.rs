@@ -8,14 +8,19 @@ use crate::manifest::{Engines, HostFacts};
 use crate::outcome::RuntimeFacts;
 use crate::runtime::EngineSpec;
 use crate::spec::profile::{Gpus, Profile};
+use crate::spec::scenario::Scenario;
 use crate::stand_in;
 use crate::store::lock::{self, Lock};
 use crate::time_scale::TimeScale;
+
+/// In bytes, below the kernel's limit with its name.
+const LONGEST_SCENARIO: usize = 120 << 10;
 
 pub(super) fn engine_spec(
     profile: &Profile,
     engines: Engines,
     speed: TimeScale,
+    scenario: Option<&Scenario>,
     lock_path: PathBuf,
 ) -> anyhow::Result<EngineSpec> {
     let mut engine = profile.engine.clone();
@@ -36,13 +41,27 @@ pub(super) fn engine_spec(
                     profile.name
                 ))
             })?;
-            Ok(EngineSpec::rehearsal(
-                &engine,
-                stand_in::options(numbers, speed),
-                lock_path,
-            ))
+            let options = stand_in::options(numbers, speed);
+            let spec = EngineSpec::rehearsal(&engine, options, lock_path);
+            Ok(match scenario {
+                Some(scenario) => spec.with_scenario(scenario_text(scenario)?),
+                None => spec,
+            })
         }
     }
+}
+
+/// The scenario as the stand-in reads it from its environment, where Linux takes texts of less
+/// than 128 KiB.
+fn scenario_text(scenario: &Scenario) -> Result<String, BadInput> {
+    let text = serde_json::to_string(scenario).expect("a scenario is plain data");
+    if text.len() > LONGEST_SCENARIO {
+        return Err(BadInput(format!(
+            "the scenario is too large to be handed to an engine: {} bytes, at most {LONGEST_SCENARIO}",
+            text.len()
+        )));
+    }
+    Ok(text)
 }
 
 /// `~/models` is the user's.

@@ -22,9 +22,9 @@ use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
 use crate::runner::ports::{Clock, Runtime};
 use crate::runner::recorder::Recorder;
-use crate::runtime::{DockerRuntime, ProcessRuntime};
+use crate::runtime::{DockerRuntime, EngineSpec, ProcessRuntime};
 use crate::spec::diagnostic::{Source, Sources};
-use crate::spec::profile::Profile;
+use crate::spec::scenario::Scenario;
 use crate::store::journal::FileJournal;
 use crate::store::layout::RunDir;
 use crate::store::lock::{self, Lock};
@@ -33,11 +33,12 @@ use crate::time_scale::TimeScale;
 use crate::ui::pull::Pull;
 use crate::ui::tally::Tally;
 
-/// Begins a new run and carries it out.
+/// Begins a new run and carries it out; with a scenario, as its file gives it.
 pub(super) fn new_run(
     checked: Checked,
     engines: Engines,
     speed: TimeScale,
+    scenario: Option<(Scenario, Source)>,
     output: &RunOutput,
 ) -> anyhow::Result<Exit> {
     let started_at = jiff::Timestamp::now();
@@ -48,10 +49,19 @@ pub(super) fn new_run(
     in_runtime(async {
         let _gpus = engine_choice::lock_gpus(&checked.experiment.profile, engines)?;
         let profile = checked.experiment.profile.clone();
-        let begin = |facts: RuntimeFacts| -> anyhow::Result<(Lock, RunRecord)> {
+        let (scenario, scenario_source) = scenario.unzip();
+        let spec =
+            engine_choice::engine_spec(&profile, engines, speed, scenario.as_ref(), dir.lock())?;
+        let begin = |mut facts: RuntimeFacts| -> anyhow::Result<(Lock, RunRecord)> {
             durable::make_folder(dir.root())?;
             let lock = lock::lock_run(&dir.lock())?;
-            let sources = copy_sources(&dir, &checked.sources)?;
+            let sources = copy_sources(&dir, &checked.sources, scenario_source.as_ref())?;
+            if let Some(source) = &scenario_source {
+                facts.notes.push(format!(
+                    "scenario {}: the stand-ins fail on purpose",
+                    source.path
+                ));
+            }
             let manifest = Manifest {
                 format: Manifest::FORMAT,
                 gridrun: env!("CARGO_PKG_VERSION").to_owned(),
@@ -63,6 +73,7 @@ pub(super) fn new_run(
                 sources,
                 engines,
                 speed,
+                scenario,
                 runtime: facts,
                 host: host::facts(&NullGpu),
             };
@@ -76,7 +87,7 @@ pub(super) fn new_run(
                 },
             ))
         };
-        with_runtime(&profile, engines, speed, &dir, output, begin).await
+        with_runtime(spec, engines, &dir, output, begin).await
     })
 }
 
@@ -90,6 +101,8 @@ pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
         stored.manifest.speed,
         stored.manifest.experiment.profile.clone(),
     );
+    let scenario = stored.manifest.scenario.as_ref();
+    let spec = engine_choice::engine_spec(&profile, engines, speed, scenario, dir.lock())?;
     in_runtime(async {
         let lock = lock::lock_run(&dir.lock())?;
         let _gpus = engine_choice::lock_gpus(&profile, engines)?;
@@ -100,7 +113,7 @@ pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
             engine_choice::same_machine(&stored.manifest.host, &host::facts(&NullGpu))?;
             Ok((lock, stored))
         };
-        with_runtime(&profile, engines, speed, &dir, output, begin).await
+        with_runtime(spec, engines, &dir, output, begin).await
     })
 }
 
@@ -114,14 +127,12 @@ fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
 
 /// Picks the runtime, proves that it can start engines, and only then begins.
 async fn with_runtime(
-    profile: &Profile,
+    spec: EngineSpec,
     engines: Engines,
-    speed: TimeScale,
     dir: &RunDir,
     output: &RunOutput,
     begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<(Lock, RunRecord)>,
 ) -> anyhow::Result<Exit> {
-    let spec = engine_choice::engine_spec(profile, engines, speed, dir.lock())?;
     match engines {
         Engines::Docker | Engines::DockerStandIn => {
             let pull = Arc::new(Pull::new(display::look_of_pull(output.progress)));
@@ -139,10 +150,15 @@ async fn with_runtime(
     }
 }
 
-fn copy_sources(dir: &RunDir, sources: &Sources) -> anyhow::Result<Vec<SourceCopy>> {
-    let files: [(&str, Option<&Source>); 2] = [
+fn copy_sources(
+    dir: &RunDir,
+    sources: &Sources,
+    scenario: Option<&Source>,
+) -> anyhow::Result<Vec<SourceCopy>> {
+    let files = [
         ("experiment.toml", Some(&sources.experiment)),
         ("profile.toml", sources.profile.as_ref()),
+        ("scenario.toml", scenario),
     ];
     let mut copies = Vec::new();
     for (copy, source) in files {

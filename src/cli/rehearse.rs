@@ -10,19 +10,37 @@ use crate::spec::profile::StandInProfile;
 use crate::time_scale::TimeScale;
 
 pub(super) fn rehearse(args: &RehearseArgs) -> anyhow::Result<Exit> {
-    let checked = match source::load(&args.file)? {
-        Ok(checked) => checked,
-        Err(rejected) => return Ok(check::reject(&rejected)),
+    // Both before either is judged: all mistakes are told at once.
+    let loaded = source::load(&args.file)?;
+    let scenario = match &args.scenario {
+        Some(path) => Some(source::load_scenario(path)?),
+        None => None,
     };
-    let mut warnings = checked.warnings.clone();
+    match &loaded {
+        Ok(checked) => check::print(&checked.warnings, &checked.sources),
+        Err(rejected) => check::print(&rejected.diagnostics, &rejected.sources),
+    }
+    let scenario = match scenario {
+        Some(found) => {
+            check::print(&found.diagnostics, &found.source);
+            match found.scenario {
+                Some(scenario) => Some((scenario, found.source)),
+                None => return Ok(Exit::BadInput),
+            }
+        }
+        None => None,
+    };
+    let Ok(checked) = loaded else {
+        return Ok(Exit::BadInput);
+    };
     let numbers = checked.experiment.profile.stand_in.as_ref();
-    warnings.extend(numbers.and_then(|numbers| too_fast(args.speed, numbers)));
-    check::print(&warnings, &checked.sources);
+    let warning = numbers.and_then(|numbers| too_fast(args.speed, numbers));
+    check::print(warning.as_slice(), &checked.sources);
     let engines = match args.runtime {
         RehearseRuntime::Docker => Engines::DockerStandIn,
         RehearseRuntime::Process => Engines::ProcessStandIn,
     };
-    execute::new_run(checked, engines, args.speed, &args.output)
+    execute::new_run(checked, engines, args.speed, scenario, &args.output)
 }
 
 /// What a speed does to the numbers of a stand-in whose tokens are too short for it.

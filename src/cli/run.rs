@@ -18,5 +18,5 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         RuntimeChoice::Docker => Engines::Docker,
         RuntimeChoice::StandIn => Engines::ProcessStandIn,
     };
-    execute::new_run(checked, engines, TimeScale::ONE, &args.output)
+    execute::new_run(checked, engines, TimeScale::ONE, None, &args.output)
 }

@@ -1,4 +1,4 @@
-//! Reads the experiment and the profile that it names, and checks them.
+//! Reads the experiment and the profile that it names, and a scenario, and checks them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,25 +6,52 @@ use std::sync::Arc;
 use crate::cli::fault::BadInput;
 use crate::plan::check::{Checked, Rejected, check};
 use crate::spec;
-use crate::spec::diagnostic::Source;
+use crate::spec::diagnostic::{Diagnostic, Source};
+use crate::spec::scenario::Scenario;
 
 /// Reads and checks an experiment with its profile.
 ///
 /// # Errors
 /// When the experiment file itself cannot be read; everything else is a finding.
 pub(super) fn load(file: &Path) -> anyhow::Result<Result<Checked, Rejected>> {
+    let source = read(file, "experiment")?;
+    let loaded = spec::load(source, &mut |profile| find_profile(file, profile));
+    Ok(check(loaded))
+}
+
+/// A scenario file with what is wrong with it.
+pub(super) struct FoundScenario {
+    /// `None` when anything is.
+    pub scenario: Option<Scenario>,
+    pub source: Source,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads and checks a scenario.
+///
+/// # Errors
+/// When the file itself cannot be read; everything else is a finding.
+pub(super) fn load_scenario(file: &Path) -> anyhow::Result<FoundScenario> {
+    let source = read(file, "scenario")?;
+    let loaded = spec::load_scenario(&source);
+    Ok(FoundScenario {
+        scenario: loaded.scenario,
+        source,
+        diagnostics: loaded.diagnostics,
+    })
+}
+
+fn read(file: &Path, what: &str) -> Result<Source, BadInput> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         BadInput(format!(
-            "cannot read the experiment file {}: {error}",
+            "cannot read the {what} file {}: {error}",
             file.display()
         ))
     })?;
-    let source = Source {
+    Ok(Source {
         path: file.display().to_string(),
         text: Arc::from(text),
-    };
-    let loaded = spec::load(source, &mut |profile| find_profile(file, profile));
-    Ok(check(loaded))
+    })
 }
 
 /// A name means `profiles/NAME.toml` in the nearest folder above the experiment that has one; a

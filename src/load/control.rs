@@ -53,11 +53,24 @@ pub struct ServedModel {
 pub struct Control<'a> {
     client: &'a reqwest::Client,
     target: &'a Target,
+    completion_timeout: Duration,
 }
 
 impl<'a> Control<'a> {
     pub fn new(client: &'a reqwest::Client, target: &'a Target) -> Self {
-        Self { client, target }
+        Self {
+            client,
+            target,
+            completion_timeout: COMPLETION_TIMEOUT,
+        }
+    }
+
+    /// The same with a patience that no measured request gets more of.
+    pub fn within(self, request_timeout: Duration) -> Self {
+        Self {
+            completion_timeout: self.completion_timeout.min(request_timeout),
+            ..self
+        }
     }
 
     /// One look whether the engine serves. A connection alone proves nothing, and neither does
@@ -126,7 +139,7 @@ impl<'a> Control<'a> {
             "stream": false,
         });
         let body = self
-            .ask_json(Method::POST, step, Some(request), COMPLETION_TIMEOUT)
+            .ask_json(Method::POST, step, Some(request), self.completion_timeout)
             .await?;
         let ended = body
             .pointer("/choices/0/finish_reason")

@@ -42,7 +42,8 @@ impl HttpLoad {
     }
 
     fn control<'a>(&'a self, target: &'a Target) -> Control<'a> {
-        Control::new(&self.client, target)
+        let patience = self.limits.scale.patience(self.limits.total);
+        Control::new(&self.client, target).within(patience)
     }
 
     /// Cuts one prompt.

@@ -15,7 +15,7 @@ use crate::measure::prompt::PromptBook;
 use crate::outcome::{EndState, EngineFacts, Outcome};
 use crate::runner::cancel::Cancel;
 use crate::runner::conclusion::{Seen, Story, conclude, refused};
-use crate::runner::nodes::{DYING_TAKES_AT_MOST, NodeWatcher, Nodes, NodesEnding};
+use crate::runner::nodes::{NodeWatcher, Nodes, NodesEnding, dying_takes_at_most};
 use crate::runner::ports::{
     Engine, Journal, Launch, Load, LoadError, Probe, ReadyServer, Runtime, RuntimeError, StopMode,
     Stopped, StoreError, Target,
@@ -320,7 +320,8 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         server: &ReadyServer,
         error: &LoadError,
     ) -> Result<Story, AttemptError> {
-        let dying = tokio::time::sleep(self.scale.patience(DYING_TAKES_AT_MOST));
+        let dying = dying_takes_at_most(self.experiment);
+        let dying = tokio::time::sleep(self.scale.patience(dying));
         match self.while_serving(engine, dying).await? {
             Cut::Exited => return Ok(Story::exited(Phase::Serving)),
             Cut::Cancelled => return Ok(Story::Cancelled),

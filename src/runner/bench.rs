@@ -451,6 +451,7 @@ pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Man
         sources: Vec::new(),
         engines: Engines::ProcessStandIn,
         speed: TimeScale::ONE,
+        scenario: None,
         runtime: RuntimeFacts {
             runtime: "fake".to_owned(),
             ..RuntimeFacts::default()

@@ -13,7 +13,13 @@ use crate::spec::experiment::{Experiment, OnMiss, Workload};
 
 /// An engine whose worker died answers errors for a while before it exits by itself: 8 s were
 /// measured with vLLM 0.32 on a quiet machine. In the time of the engine.
-pub const DYING_TAKES_AT_MOST: Duration = Duration::from_secs(30);
+const DYING_TAKES_AT_MOST: Duration = Duration::from_secs(30);
+
+/// How long an engine that no longer answers gets to exit by itself, in its time: never longer
+/// than one that is told to.
+pub fn dying_takes_at_most(experiment: &Experiment) -> Duration {
+    DYING_TAKES_AT_MOST.min(experiment.profile.engine.stop_timeout)
+}
 
 /// How long a node may go on after its engine has exited, to find that out and hand over the
 /// requests that it has.
@@ -139,6 +145,8 @@ impl<L: Load> Nodes<'_, L> {
             () = self.cancel.asked() => return Ok(NodeEnd::Cancelled),
             probe = self.load.probe(self.server.target()) => probe,
         };
+        let patience = dying_takes_at_most(self.experiment);
+        let patience = self.server.scale().patience(patience);
         match probe {
             Probe::Ready => Ok(NodeEnd::Ended(record)),
             Probe::NotYet { because } | Probe::HealthyOnly { because } => {
@@ -146,7 +154,7 @@ impl<L: Load> Nodes<'_, L> {
                     biased;
                     () = self.cancel.asked() => Ok(NodeEnd::Cancelled),
                     exited = engine.exited() => exited.map(|()| NodeEnd::EngineExited(Some(record))),
-                    () = tokio::time::sleep(self.server.scale().patience(DYING_TAKES_AT_MOST)) => {
+                    () = tokio::time::sleep(patience) => {
                         Ok(NodeEnd::Unresponsive(record, because))
                     }
                 }

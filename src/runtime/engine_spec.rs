@@ -13,6 +13,12 @@ use crate::spec::profile::{
 /// The variable by which an engine is told the key that it must ask of its clients.
 pub const API_KEY_VARIABLE: &str = "VLLM_API_KEY";
 
+/// The variable by which a stand-in is told how to fail: it needs no file in its container.
+const SCENARIO_VARIABLE: &str = "GRIDRUN_SCENARIO";
+
+/// The stand-in's option that tells it whose start it is, and the how-manyth.
+const START_OPTION: &str = "--stand-in-start";
+
 /// What does not vary from one engine to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineSpec {
@@ -31,6 +37,8 @@ pub struct EngineSpec {
     pub env: Vec<EngineVariable>,
     /// Options of the stand-in, after all flags; empty for real engines.
     pub stand_in_options: Vec<String>,
+    /// How stand-ins are to fail, as they read it; `None` for real engines.
+    pub scenario: Option<String>,
     /// The lock file that the run holds while it lives, absolute. By it a later sweep knows
     /// whether what it finds still belongs to somebody.
     pub lock_path: PathBuf,
@@ -119,6 +127,7 @@ impl EngineSpec {
             volumes: profile.volumes.clone(),
             env,
             stand_in_options: Vec::new(),
+            scenario: None,
             lock_path,
         })
     }
@@ -151,8 +160,16 @@ impl EngineSpec {
             volumes: Vec::new(),
             env,
             stand_in_options,
+            scenario: None,
             lock_path,
         }
+    }
+
+    /// Tells the stand-ins how to fail.
+    #[must_use]
+    pub fn with_scenario(mut self, scenario: String) -> Self {
+        self.scenario = Some(scenario);
+        self
     }
 
     /// Gives the stand-in its options; they follow all flags.
@@ -167,6 +184,9 @@ impl EngineSpec {
         let mut arguments = vec![self.model.clone()];
         arguments.extend(launch.args.iter().cloned());
         arguments.extend(self.stand_in_options.iter().cloned());
+        if self.scenario.is_some() {
+            arguments.push(format!("{START_OPTION}={}", launch.attempt));
+        }
         arguments.extend([
             "--host".to_owned(),
             host.to_owned(),
@@ -192,8 +212,14 @@ impl EngineSpec {
             all.retain(|(known, _)| known != name);
             all.extend(value.map(|value| (name.clone(), value.clone())));
         }
-        all.retain(|(known, _)| known != API_KEY_VARIABLE);
-        all.push((API_KEY_VARIABLE.to_owned(), launch.api_key.clone()));
+        let own = [
+            (API_KEY_VARIABLE, Some(&launch.api_key)),
+            (SCENARIO_VARIABLE, self.scenario.as_ref()),
+        ];
+        for (name, value) in own {
+            all.retain(|(known, _)| known != name);
+            all.extend(value.map(|value| (name.to_owned(), value.clone())));
+        }
         all
     }
 
@@ -297,6 +323,17 @@ pub(crate) mod tests {
             "Qwen/Qwen3-32B-AWQ --max-num-seqs 32 --stand-in-start-up-ms=0 \
              --host 127.0.0.1 --port 4711"
         );
+    }
+
+    #[test]
+    fn with_a_scenario_a_start_is_told_its_number() {
+        let spec = EngineSpec::rehearsal(&profile(), Vec::new(), "/lock".into())
+            .with_scenario("{\"seed\":1}".to_owned());
+        let launch = launch(Path::new("/log"));
+        let arguments = spec.arguments(&launch, "127.0.0.1", 4711);
+        assert!(arguments.contains(&format!("--stand-in-start={}", launch.attempt)));
+        let scenario = ("GRIDRUN_SCENARIO".to_owned(), "{\"seed\":1}".to_owned());
+        assert!(spec.environment(&launch).contains(&scenario));
     }
 
     #[test]

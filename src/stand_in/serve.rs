@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
@@ -13,20 +14,24 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::spec::flag::FlagValue;
+use crate::spec::scenario::{FrontEnd, LoadingDeath, Missing, OomStage, Victim};
 use crate::stand_in::command::arguments::{Arguments, StdinEnd};
 use crate::stand_in::command::settings::{ConfigError, Settings};
 use crate::stand_in::engine::alarm::Alarm;
 use crate::stand_in::engine::cache::BlockPool;
 use crate::stand_in::engine::clock::Engine;
-use crate::stand_in::engine::memory::{Exhausted, KvRoom, fit};
+use crate::stand_in::engine::memory::{
+    Exhausted, FailedAllocation, KvRoom, fit, free_while_serving,
+};
 use crate::stand_in::engine::scheduler::Scheduler;
 use crate::stand_in::engine::time::Time;
 use crate::stand_in::http::server::{DevMode, Server};
-use crate::stand_in::log::death;
-use crate::stand_in::log::start;
-use crate::stand_in::log::stop;
-use crate::stand_in::log::throughput;
 use crate::stand_in::log::writer::{Level, Log, Process};
+use crate::stand_in::log::{death, fault, start, stop, throughput};
+use crate::stand_in::scenario::faults::{Faults, Surroundings, faults_of};
+use crate::stand_in::scenario::life::{End, Life};
+use crate::stand_in::scenario::memory::{self, KILLED};
+use crate::stand_in::scenario::serving::{Card, Serving};
 
 /// Connections that may wait to be accepted; uvicorn's default.
 const BACKLOG: u32 = 2048;
@@ -40,7 +45,16 @@ enum Death {
     /// Bytes of host memory that could not be had.
     Host(u64),
     Device(Exhausted),
+    Import(Missing),
+    /// An exception while the weights were loaded.
+    Loading,
+    /// A worker was gone before it was ready.
+    WorkerLost,
+    /// Everything was killed, without a word.
+    Killed,
     Serving(std::io::Error),
+    /// The engine died under a server that then ended in an orderly way.
+    Engine,
 }
 
 impl Death {
@@ -51,18 +65,27 @@ impl Death {
             | Self::Address(_)
             | Self::Host(_)
             | Self::Device(_)
+            | Self::Import(_)
+            | Self::Loading
+            | Self::WorkerLost
             | Self::Serving(_) => 1,
+            Self::Killed => KILLED,
+            Self::Engine => 0,
         }
     }
 }
 
 /// Runs `MODEL --flags...` as `vllm serve` would, until it is told to stop (SIGTERM, SIGINT, or
 /// the end of standard input where that is asked for) or dies. Returns vLLM's exit code: 0 when
-/// told to stop, 2 for arguments that it does not take, 1 for everything else. The key of the
-/// API is read from `VLLM_API_KEY` unless it is among the arguments, and
-/// `VLLM_SERVER_DEV_MODE` opens the routes of developers. The log goes to standard
-/// output, what Python itself would print to standard error, both unbuffered.
+/// told to stop, 2 for arguments that it does not take, 1 for everything else, and what a
+/// scenario wants. The key of the API is read from `VLLM_API_KEY` unless it is among the
+/// arguments, `VLLM_SERVER_DEV_MODE` opens the routes of developers, and `GRIDRUN_SCENARIO` is a
+/// scenario. The log goes to standard output, what Python itself would print to standard error,
+/// both unbuffered.
 pub async fn serve(args: Vec<String>) -> i32 {
+    if let Some(bytes) = memory::as_child(&args) {
+        return memory::live_as_child(bytes).await;
+    }
     let log = Log::stdio();
     // First of all, so that an engine that is process 1 can be stopped at any moment.
     let (terminate, interrupt) = (
@@ -88,6 +111,8 @@ pub(in crate::stand_in) struct Environment {
     /// The key of the API, unless the arguments have one.
     pub key: Option<String>,
     pub dev_mode: DevMode,
+    /// What scenarios go by.
+    pub around: Surroundings,
 }
 
 impl Environment {
@@ -100,6 +125,7 @@ impl Environment {
         Self {
             key: variable("VLLM_API_KEY"),
             dev_mode,
+            around: Surroundings::of_process(),
         }
     }
 }
@@ -136,20 +162,38 @@ pub(in crate::stand_in) async fn live(
             format!("Its time runs {times} times as fast as a clock: durations are in its time.");
         log.line(Process::ApiServer, Level::Warning, "stand_in", text);
     }
+    let faults = match faults_of(&arguments, &environment.around) {
+        Ok(faults) => faults,
+        Err(error) => {
+            log.python(&error);
+            return Death::Usage.exit_code();
+        }
+    };
     let stdin_ended = end_of_stdin(arguments.stdin);
+    let told_to_stop = async {
+        told_to_stop.await;
+        if faults.ignores_sigterm() {
+            std::future::pending().await
+        }
+    };
     tokio::select! {
-        death = start_and_serve(&arguments, environment, log) => {
+        death = start_and_serve(&arguments, &faults, environment, log) => {
             match &death {
                 Death::Usage => {}
                 Death::Config(error) => death::refused(log, error),
                 Death::Address(error) | Death::Serving(error) => death::not_bound(log, error),
                 Death::Host(bytes) => death::host_exhausted(log, *bytes),
                 Death::Device(why) => death::exhausted(log, why),
+                Death::Import(missing) => fault::import_error(log, *missing),
+                Death::Loading => fault::loading_failed(log),
+                Death::WorkerLost => fault::worker_lost(log),
+                Death::Killed => {}
+                Death::Engine => fault::front_end_gone(log),
             }
             death.exit_code()
         }
-        () = told_to_stop => stop(log),
-        () = stdin_ended => stop(log),
+        () = told_to_stop => stop(log, &faults),
+        () = stdin_ended => stop(log, &faults),
     }
 }
 
@@ -160,9 +204,9 @@ fn n_workers(arguments: &Arguments) -> usize {
     }
 }
 
-fn stop(log: &Log) -> i32 {
+fn stop(log: &Log, faults: &Faults) -> i32 {
     stop::shutdown(log);
-    0
+    faults.stop_code()
 }
 
 /// Comes when standard input has ended, or never. A thread of its own reads, because tokio
@@ -183,8 +227,13 @@ async fn end_of_stdin(wanted: StdinEnd) {
 }
 
 /// Serves for ever, unless the engine dies.
-async fn start_and_serve(arguments: &Arguments, environment: Environment, log: &Log) -> Death {
-    match try_serve(arguments, environment, log).await {
+async fn start_and_serve(
+    arguments: &Arguments,
+    faults: &Faults,
+    environment: Environment,
+    log: &Log,
+) -> Death {
+    match try_serve(arguments, faults, environment, log).await {
         Ok(never) => match never {},
         Err(death) => death,
     }
@@ -192,36 +241,104 @@ async fn start_and_serve(arguments: &Arguments, environment: Environment, log: &
 
 async fn try_serve(
     arguments: &Arguments,
+    faults: &Faults,
     environment: Environment,
     log: &Log,
 ) -> Result<Infallible, Death> {
     let time = Time::begin(arguments.speed);
+    if let Some(missing) = faults.import_error() {
+        return Err(Death::Import(missing));
+    }
     start::banner(log, arguments);
-    let settings = Settings::resolve(arguments, environment.key).map_err(Death::Config)?;
+    let mut settings =
+        Settings::resolve(&faults.taken(arguments), environment.key).map_err(Death::Config)?;
+    faults.bend(&mut settings);
+    let address = address_of(&settings).await.map_err(Death::Address)?;
+    // Somebody else who listens there, for as long as this engine lives.
+    let _other = match faults.holds_port() {
+        true => std::net::TcpListener::bind(address).ok(),
+        false => None,
+    };
     // vLLM takes its address first and listens when all is well: until then it refuses clients.
-    let (socket, address) = bind(&settings).await.map_err(Death::Address)?;
+    let (socket, address) = bind(address).map_err(Death::Address)?;
     start::configuration(log, &settings);
     let began = time.now();
     let pause = settings.numbers.start_up;
     time.sleep(pause / 10).await;
     start::engine(log, &settings);
     // Kept for as long as the engine lives.
-    let host_memory = load_weights(&settings, pause.mul_f64(0.6), time, log).await?;
+    let host_memory = load_weights(&settings, faults, pause.mul_f64(0.6), time, log).await?;
+    if let Some(stage) = faults.oom_stage() {
+        return Err(Death::Device(full(stage, &settings)));
+    }
     let room = fit(&settings).map_err(Death::Device)?;
     start::kv_room(log, &settings, &room);
     time.sleep(pause.mul_f64(0.3)).await;
     start::initialized(log, &settings, &room, time.since(began));
 
-    let engine = Engine::start(scheduler(&settings, &room), time, Alarm::new().ok());
+    let card = Card {
+        total: settings.numbers.gpu_memory,
+        free: free_while_serving(&settings, &room),
+    };
+    let serving = Serving::begin(faults.clone(), card, time);
+    let scheduler = scheduler(&settings, &room);
+    let engine = Engine::start(scheduler, time, Alarm::new().ok(), serving.pace());
     let listener = socket.listen(BACKLOG).map_err(Death::Address)?;
     start::serving(log, &room, address);
     let beat = tokio::spawn(throughput::report(engine.clone(), log.clone(), time));
     let dev_mode = environment.dev_mode;
-    let routes = Server::new(settings, &room, engine, log.clone(), dev_mode).routes();
-    let ended = listen(listener, routes).await;
+    let server = Server::new(settings, &room, engine, log.clone(), dev_mode);
+    let routes = server.routes(Arc::clone(&serving));
+    let death = tokio::select! {
+        ended = listen(listener, routes) => Death::Serving(ended),
+        death = outlive(&serving.life, time, log) => death,
+    };
     beat.abort();
     drop(host_memory);
-    Err(Death::Serving(ended))
+    Err(death)
+}
+
+/// What the server does when its engine has ended.
+async fn outlive(life: &Life, time: Time, log: &Log) -> Death {
+    let lingers = match life.ended().await {
+        End::Killed => return Death::Killed,
+        End::Gpu {
+            allocation,
+            lingers,
+        } => {
+            fault::card_full(log, allocation);
+            lingers
+        }
+        End::Worker { lingers, front_end } => {
+            fault::worker_killed(log);
+            match front_end {
+                FrontEnd::Exits => lingers,
+                FrontEnd::Stays => return std::future::pending().await,
+            }
+        }
+    };
+    time.sleep(lingers).await;
+    Death::Engine
+}
+
+/// A card that is full at some stage of the start, by the will of a scenario: there is a little
+/// left, and more is asked for.
+fn full(stage: OomStage, settings: &Settings) -> Exhausted {
+    let total = settings.numbers.gpu_memory;
+    let allocation = FailedAllocation {
+        tried: total / 16,
+        total,
+        free: total / 64,
+    };
+    match stage {
+        OomStage::Weights => Exhausted::Weights { allocation },
+        OomStage::KvCache => Exhausted::Device { allocation },
+        OomStage::Graphs => Exhausted::Graphs { allocation },
+        OomStage::Sampler => Exhausted::SamplerWarmUp {
+            max_num_seqs: settings.max_num_seqs,
+            allocation,
+        },
+    }
 }
 
 fn scheduler(settings: &Settings, room: &KvRoom) -> Scheduler {
@@ -229,7 +346,7 @@ fn scheduler(settings: &Settings, room: &KvRoom) -> Scheduler {
     Scheduler::new(settings.limits(), settings.speed(), pool)
 }
 
-async fn bind(settings: &Settings) -> std::io::Result<(TcpSocket, SocketAddr)> {
+async fn address_of(settings: &Settings) -> std::io::Result<SocketAddr> {
     let host = match settings.host.as_str() {
         // The root file system of a stand-in container may have no names at all.
         "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -243,7 +360,10 @@ async fn bind(settings: &Settings) -> std::io::Result<(TcpSocket, SocketAddr)> {
             }
         },
     };
-    let address = SocketAddr::new(host, settings.port);
+    Ok(SocketAddr::new(host, settings.port))
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<(TcpSocket, SocketAddr)> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
@@ -258,35 +378,38 @@ async fn bind(settings: &Settings) -> std::io::Result<(TcpSocket, SocketAddr)> {
 /// Takes as long as loading would and really fills the host memory that was asked for.
 async fn load_weights(
     settings: &Settings,
+    faults: &Faults,
     pause: Duration,
     time: Time,
     log: &Log,
 ) -> Result<Vec<u8>, Death> {
     let began = time.now();
     start::loading(log, settings);
+    if faults.hangs_while_loading() {
+        return std::future::pending().await;
+    }
+    match faults.loading_death() {
+        Some(LoadingDeath::Exception) => return Err(Death::Loading),
+        Some(LoadingDeath::WorkerKilled) => return Err(Death::WorkerLost),
+        Some(LoadingDeath::Killed) => return Err(Death::Killed),
+        None => {}
+    }
+    if let Some((victim, up_to)) = faults.host_oom() {
+        memory::exhaust(victim, up_to).await;
+        return Err(match victim {
+            Victim::Engine => Death::Killed,
+            Victim::Worker => Death::WorkerLost,
+        });
+    }
     let bytes = settings.numbers.host_memory;
     let memory = if bytes == 0 {
         Vec::new()
     } else {
-        fill(bytes).await.ok_or(Death::Host(bytes))?
+        memory::take_aside(bytes).await.ok_or(Death::Host(bytes))?
     };
     time.sleep_until(began + pause).await;
     start::loaded(log, settings, time.since(began));
     Ok(memory)
-}
-
-/// Memory with something in every page, so that the kernel must back it; `None` if it cannot be
-/// had. A thread of its own fills it, so that the engine can be told to stop meanwhile.
-async fn fill(bytes: u64) -> Option<Vec<u8>> {
-    let (sender, filled) = oneshot::channel();
-    std::thread::spawn(move || {
-        let mut memory: Vec<u8> = Vec::new();
-        let length = usize::try_from(bytes).ok()?;
-        memory.try_reserve_exact(length).ok()?;
-        memory.resize(length, 1);
-        sender.send(memory).ok()
-    });
-    filled.await.ok()
 }
 
 /// Accepts connections until that fails.

@@ -20,7 +20,7 @@ const KEY: &str = "sk-stand-in";
 const FAST: &str = "--host 127.0.0.1 --port 0 --stand-in-start-up 0s \
                     --stand-in-prefill-tokens-per-second 1e7 --stand-in-decode-tokens-per-second 1e5";
 
-fn words(line: &str) -> Vec<String> {
+pub(in crate::stand_in) fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
 
@@ -46,6 +46,7 @@ impl Running {
         let environment = Environment {
             key: Some(KEY.to_owned()),
             dev_mode,
+            ..Environment::default()
         };
         let engine = tokio::spawn(async move {
             live(&args, environment, &sink, async {
@@ -113,6 +114,11 @@ impl Running {
         let start = format!("vllm:{name}{{");
         let line = page.lines().find(|line| line.starts_with(&start)).unwrap();
         line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// Waits until it ends without being told to.
+    pub(super) async fn dies(self) -> (i32, String) {
+        (self.engine.await.unwrap(), self.log.text())
     }
 
     pub(super) async fn end(self) -> (i32, String) {

@@ -10,4 +10,8 @@ mod rehearse;
 mod report;
 mod resume;
 mod run;
+mod scenario;
+#[path = "../scenarios/mod.rs"]
+#[allow(dead_code, reason = "the tests in Docker use the rest of it")]
+mod scenarios;
 mod schema;

@@ -14,4 +14,8 @@ mod death;
 mod interrupt;
 mod resume;
 mod run;
+mod scenario;
+#[path = "../scenarios/mod.rs"]
+#[allow(dead_code, reason = "the tests without Docker use the rest of it")]
+mod scenarios;
 mod unprepared;

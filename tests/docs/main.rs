@@ -12,6 +12,7 @@
 mod architecture;
 mod diagnosis;
 mod results;
+mod scenarios;
 mod schema;
 mod tables;
 

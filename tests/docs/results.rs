@@ -171,6 +171,7 @@ fn record() -> RunRecord {
         node_order: checked.node_order,
         engines: Engines::Docker,
         speed: TimeScale::ONE,
+        scenario: None,
         runtime: RuntimeFacts::default(),
         host: HostFacts::default(),
     };

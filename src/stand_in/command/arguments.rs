@@ -3,10 +3,13 @@
 //!
 //! What the values mean together is `settings`' business.
 
+use std::path::PathBuf;
+
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::StandInProfile;
 use crate::spec::vllm_flags::{FlagKind, KnownFlag, lookup, negated, short_name, size};
 use crate::stand_in::command::numbers::{self, EXIT_WITH_STDIN, PREFIX, Refused, SPEED};
+use crate::stand_in::scenario::start::Start;
 use crate::time_scale::TimeScale;
 
 /// What the engine was started with.
@@ -20,6 +23,9 @@ pub struct Arguments {
     /// How fast its time runs.
     pub speed: TimeScale,
     pub stdin: StdinEnd,
+    /// The file that says how the engine is to fail.
+    pub scenario: Option<PathBuf>,
+    pub start: Start,
 }
 
 /// What the end of standard input means.
@@ -51,6 +57,11 @@ impl UsageError {
     }
 }
 
+/// Names the file that says how the engine is to fail.
+const SCENARIO: &str = "scenario";
+/// Says whose start it is, and the how-manyth: `CELL-NUMBER`, or the number alone.
+const START: &str = "stand-in-start";
+
 /// What vLLM serves when it is told no model.
 const DEFAULT_MODEL: &str = "Qwen/Qwen3-0.6B";
 
@@ -63,6 +74,8 @@ impl Arguments {
             numbers: numbers::defaults(),
             speed: TimeScale::ONE,
             stdin: StdinEnd::Ignored,
+            scenario: None,
+            start: Start::default(),
         };
         let mut unknown: Vec<&str> = Vec::new();
         let mut rest = words.iter().map(String::as_str).peekable();
@@ -89,6 +102,18 @@ impl Arguments {
                     flag: format!("--{SPEED}"),
                     complaint: format!("invalid value: '{value}' ({error})"),
                 })?;
+            } else if name == SCENARIO {
+                let value = inline.or_else(|| rest.next());
+                let path = value.ok_or_else(|| UsageError::Value {
+                    flag: format!("--{SCENARIO}"),
+                    complaint: "expected one argument".to_owned(),
+                })?;
+                read.scenario = Some(path.into());
+            } else if name == START {
+                let value = inline.or_else(|| rest.next()).unwrap_or_default();
+                read.start = value
+                    .parse()
+                    .map_err(|()| invalid(&name, "CELL-NUMBER", value))?;
             } else if let Some(number) = name.strip_prefix(PREFIX) {
                 let value = inline.or_else(|| rest.next()).unwrap_or_default();
                 match numbers::set(&mut read.numbers, number, value) {
@@ -298,6 +323,22 @@ mod tests {
         assert_eq!(read.stdin, StdinEnd::EndsTheEngine);
         assert_eq!(read.speed, TimeScale::new(2.5).unwrap());
         assert_eq!(parse("m").unwrap().speed, TimeScale::ONE);
+    }
+
+    #[test]
+    fn a_scenario_and_the_number_of_the_start_are_read() {
+        let read = parse("m --scenario bad.toml --stand-in-start=0b8f1cca5537-2").unwrap();
+        assert_eq!(read.scenario, Some(PathBuf::from("bad.toml")));
+        assert_eq!(read.start, "0b8f1cca5537-2".parse().unwrap());
+        assert_eq!(parse("m").unwrap().start.number, 1);
+        assert_eq!(
+            refusal("m --scenario"),
+            "vllm serve: error: argument --scenario: expected one argument"
+        );
+        assert_eq!(
+            refusal("m --stand-in-start=x"),
+            "vllm serve: error: argument --stand-in-start: invalid CELL-NUMBER value: 'x'"
+        );
     }
 
     #[test]

@@ -68,6 +68,23 @@ impl Client {
     }
 }
 
+/// Is shown every step before its time passes.
+pub trait Pace: Send {
+    /// How many times as long as it should this step takes.
+    fn factor(&mut self, step: &Step) -> f64;
+}
+
+/// Every step takes as long as it should.
+#[cfg(test)]
+pub struct Steady;
+
+#[cfg(test)]
+impl Pace for Steady {
+    fn factor(&mut self, _: &Step) -> f64 {
+        1.0
+    }
+}
+
 /// A piece of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Said {
@@ -81,7 +98,12 @@ pub struct Said {
 impl Engine {
     /// Sets the engine going; it stops with the tokio runtime. Without an alarm its steps end by
     /// tokio's timer.
-    pub fn start(scheduler: Scheduler, time: Time, alarm: Option<Alarm>) -> Self {
+    pub fn start(
+        scheduler: Scheduler,
+        time: Time,
+        alarm: Option<Alarm>,
+        pace: impl Pace + 'static,
+    ) -> Self {
         let state = State {
             scheduler,
             clients: HashMap::new(),
@@ -93,7 +115,7 @@ impl Engine {
             state: Mutex::new(state),
             bell: Notify::new(),
         });
-        tokio::spawn(drive(Arc::clone(&shared), alarm));
+        tokio::spawn(drive(Arc::clone(&shared), alarm, pace));
         Self { shared }
     }
 
@@ -260,7 +282,7 @@ const MADE_GOOD: Duration = Duration::from_millis(50);
 /// Runs step after step. Each is due when the one before was due plus its own time, so that the
 /// coarseness of the timer and the delays of a busy machine do not add up; an engine that was
 /// stopped for longer does not catch up.
-async fn drive(shared: Arc<Shared>, mut alarm: Option<Alarm>) {
+async fn drive(shared: Arc<Shared>, mut alarm: Option<Alarm>, mut pace: impl Pace) {
     let time = shared.time;
     let made_good = time.told(MADE_GOOD);
     let mut due = time.now();
@@ -271,7 +293,7 @@ async fn drive(shared: Arc<Shared>, mut alarm: Option<Alarm>) {
             due = time.now();
             continue;
         };
-        let (began, took) = (due, step.took);
+        let (began, took) = (due, step.took.mul_f64(pace.factor(&step)));
         due += took;
         time.wake_at(due, &mut alarm).await;
         let now = time.now();
@@ -306,11 +328,8 @@ mod tests {
             decode_tokens_per_second: 10.0,
         };
         let pool = BlockPool::new(64, 4, PrefixCaching::On);
-        Engine::start(
-            Scheduler::new(limits, speed, pool),
-            Time::begin(scale),
-            None,
-        )
+        let scheduler = Scheduler::new(limits, speed, pool);
+        Engine::start(scheduler, Time::begin(scale), None, Steady)
     }
 
     fn answer(n: usize, stops: bool) -> Answer {

@@ -53,8 +53,10 @@ pub enum Exhausted {
         max_num_seqs: usize,
         allocation: FailedAllocation,
     },
-    /// The card is full when graphs and buffers are made.
+    /// The card is full when buffers are made.
     Device { allocation: FailedAllocation },
+    /// The card is full when CUDA graphs are captured.
+    Graphs { allocation: FailedAllocation },
 }
 
 /// An allocation that the card refused, in bytes.
@@ -152,6 +154,22 @@ fn cache_room(settings: &Settings, bytes: u64) -> Result<KvRoom, Exhausted> {
         block_size,
         max_model_len: wanted,
     })
+}
+
+/// What nobody has taken of the card when the engine serves, in bytes.
+pub fn free_while_serving(settings: &Settings, room: &KvRoom) -> u64 {
+    let numbers = &settings.numbers;
+    let batch = settings.max_num_batched_tokens as u64;
+    let seqs = settings.max_num_seqs as u64;
+    [
+        numbers.weights,
+        numbers.activation_bytes_per_token.saturating_mul(batch),
+        room.bytes,
+        numbers.overhead,
+        numbers.overhead_per_seq.saturating_mul(seqs),
+    ]
+    .into_iter()
+    .fold(numbers.gpu_memory, u64::saturating_sub)
 }
 
 fn share_of(total: u64, utilization: f64) -> u64 {

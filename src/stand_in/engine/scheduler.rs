@@ -90,6 +90,10 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     pub took: Duration,
+    /// The sequences that it computes for.
+    pub batch: Vec<SequenceId>,
+    /// The tokens that it computes.
+    pub tokens: usize,
     pub events: Vec<Event>,
     /// Requests that lost their blocks since the step before, each as often as it did.
     pub preempted: Vec<SequenceId>,
@@ -206,9 +210,14 @@ impl Scheduler {
             return None;
         }
         let took = self.time_of(&shares);
+        let batch = self.running.iter().zip(&shares);
+        let batch = batch.map(|(sequence, _)| sequence.id).collect();
+        let tokens = shares.iter().sum();
         self.compute(&shares, &mut events);
         Some(Step {
             took,
+            batch,
+            tokens,
             events,
             preempted: std::mem::take(&mut self.preempted),
         })

@@ -31,6 +31,8 @@ use crate::stand_in::http::response::{Accounting, DONE, Shape, Writer, models};
 use crate::stand_in::http::routes::Routes;
 use crate::stand_in::log::writer::{Level, Log, Process};
 use crate::stand_in::model::tokens::decode;
+use crate::stand_in::scenario::layer::befall;
+use crate::stand_in::scenario::serving::Serving;
 
 /// Whether routes are open that change the engine's state, which vLLM opens to developers only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,8 +82,9 @@ impl Server {
         })
     }
 
-    /// All routes. Must be served with the client's address as connect info.
-    pub fn routes(self: Arc<Self>) -> Router {
+    /// All routes, with the faults that befall them. Must be served with the client's address
+    /// as connect info.
+    pub fn routes(self: Arc<Self>, faults: Arc<Serving>) -> Router {
         let mut routes = Routes::new()
             .get("/health", async || StatusCode::OK)
             .get_and_post("/ping", async || StatusCode::OK)
@@ -100,6 +103,7 @@ impl Server {
             .into_router()
             // vLLM takes bodies of any length.
             .layer(DefaultBodyLimit::disable())
+            .layer(from_fn_with_state(faults, befall))
             // What does not pass the key or the origins is not counted.
             .layer(from_fn_with_state(Arc::clone(&self), count))
             .layer(from_fn(origins))

@@ -80,12 +80,7 @@ pub fn cause_of(version: VllmVersion, rank: usize, why: &Exhausted) -> Cause {
             // V0 does not try the sampler; its card fills up when graphs are captured.
             Generation::V0 => Cause {
                 raised: Raised::Workers,
-                frame: (
-                    "worker/model_runner.py",
-                    1490,
-                    "capture_model",
-                    "graph_runner.capture(**capture_inputs)",
-                ),
+                frame: V0_CAPTURE,
                 class: "torch.OutOfMemoryError",
                 message: torch_sentence(version, rank, allocation),
             },
@@ -111,6 +106,20 @@ pub fn cause_of(version: VllmVersion, rank: usize, why: &Exhausted) -> Cause {
             class: "torch.OutOfMemoryError",
             message: torch_sentence(version, rank, allocation),
         },
+        Exhausted::Graphs { allocation } => Cause {
+            raised: Raised::Workers,
+            frame: match version.generation() {
+                Generation::V0 => V0_CAPTURE,
+                Generation::V1 => (
+                    "v1/worker/gpu_model_runner.py",
+                    6105,
+                    "capture_model",
+                    "self._capture_cudagraphs(",
+                ),
+            },
+            class: "torch.OutOfMemoryError",
+            message: torch_sentence(version, rank, allocation),
+        },
         Exhausted::Device { allocation } => Cause {
             raised: Raised::Workers,
             frame: match version.generation() {
@@ -132,6 +141,13 @@ pub fn cause_of(version: VllmVersion, rank: usize, why: &Exhausted) -> Cause {
         },
     }
 }
+
+const V0_CAPTURE: Frame = (
+    "worker/model_runner.py",
+    1490,
+    "capture_model",
+    "graph_runner.capture(**capture_inputs)",
+);
 
 const NO_BLOCKS: &str = "No available memory for the cache blocks. Try increasing \
                          `gpu_memory_utilization` when initializing the engine";

@@ -105,7 +105,7 @@ const NEW_WORKER: &[Frame] = &[(
     "worker_main",
     "worker = WorkerProc(*args, **kwargs)",
 )];
-const WORKER: &[Frame] = &[(
+pub const WORKER: &[Frame] = &[(
     "v1/executor/multiproc_executor.py",
     1055,
     "worker_busy_loop",
@@ -117,7 +117,7 @@ const V0_WORKER: &[Frame] = &[(
     "_run_worker_process",
     "output = executor(*args, **kwargs)",
 )];
-const WAIT_FOR_READY: Frame = (
+pub const WAIT_FOR_READY: Frame = (
     "v1/executor/multiproc_executor.py",
     815,
     "wait_for_ready",
@@ -194,7 +194,7 @@ pub fn exhausted(log: &Log, why: &Exhausted) {
 
 /// The failure of an engine, told by those who see it: each worker of several, then the engine
 /// core, which knows a cause of its workers only by hearsay.
-fn engine_failed(log: &Log, cause: impl Fn(usize) -> Cause) {
+pub fn engine_failed(log: &Log, cause: impl Fn(usize) -> Cause) {
     let first = cause(0);
     match log.version().generation() {
         Generation::V0 => {

@@ -2,6 +2,7 @@
 
 mod cause;
 pub mod death;
+pub mod fault;
 mod given;
 mod place;
 mod route;

@@ -92,6 +92,7 @@ fn line(before: &Snapshot, now: &Snapshot, seconds: f64) -> String {
 mod tests {
     use super::*;
     use crate::stand_in::engine::cache::{BlockPool, PrefixCaching};
+    use crate::stand_in::engine::clock::Steady;
     use crate::stand_in::engine::metrics::Tally;
     use crate::stand_in::engine::scheduler::{
         ChunkedPrefill, Counts, Gauges, Limits, Scheduler, Speed,
@@ -115,7 +116,7 @@ mod tests {
             };
             let pool = BlockPool::new(64, 4, PrefixCaching::On);
             let time = Time::begin(TimeScale::new(scale).unwrap());
-            let engine = Engine::start(Scheduler::new(limits, speed, pool), time, None);
+            let engine = Engine::start(Scheduler::new(limits, speed, pool), time, None, Steady);
             let answer = Answer {
                 tokens: vec![7; 200],
                 stops: false,
