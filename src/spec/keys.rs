@@ -5,6 +5,7 @@
 //! Flags of vLLM are not here: `vllm_flags` knows them. How values are read is `read`'s.
 
 use crate::measure::metric::WorkloadKind;
+use crate::spec::imagined::{Thinking, ToolFormat};
 use crate::spec::vllm_version::VllmVersion;
 
 pub mod scenario;
@@ -522,6 +523,18 @@ pub const STAND_IN: &[Key] = &[
         Shape::Positive,
         "100",
         "Tokens per second of a single sequence.",
+    ),
+    default(
+        "tool-calls",
+        Shape::Choice(&ToolFormat::NAMES),
+        "\"hermes\"",
+        "The format in which its model writes tool calls; none is a model that never calls.",
+    ),
+    default(
+        "reasoning",
+        Shape::Choice(&Thinking::NAMES),
+        "\"none\"",
+        "Whether its model thinks before it answers, and how it marks that.",
     ),
 ];
 

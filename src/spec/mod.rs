@@ -4,6 +4,7 @@
 pub mod diagnostic;
 pub mod experiment;
 pub mod flag;
+pub mod imagined;
 pub mod keys;
 pub mod near;
 pub mod profile;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::diagnostic::Span;
 use crate::spec::flag::{FlagName, FlagValue};
+use crate::spec::imagined::{Thinking, ToolFormat};
 use crate::spec::vllm_version::VllmVersion;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -142,6 +143,12 @@ pub struct StandInProfile {
     pub prefill_tokens_per_second: f64,
     /// Tokens per second of a single sequence. Default 100.
     pub decode_tokens_per_second: f64,
+    /// The format in which the imagined model writes tool calls. Default hermes.
+    #[serde(default)]
+    pub tool_calls: ToolFormat,
+    /// Whether the imagined model thinks before it answers. Default none.
+    #[serde(default)]
+    pub reasoning: Thinking,
 }
 
 impl StandInProfile {

@@ -6,6 +6,7 @@ mod engine;
 mod http;
 mod log;
 mod model;
+mod parser;
 mod scenario;
 mod serve;
 #[cfg(test)]

@@ -12,8 +12,10 @@ use crate::stand_in::log::writer::Log;
 use crate::stand_in::log::writer::tests::Captured;
 use crate::stand_in::serve::{Environment, live};
 
+mod answers;
 mod metrics;
 mod surface;
+mod tools;
 
 const KEY: &str = "sk-stand-in";
 /// Fast enough that no test waits for the imagined GPU.

@@ -136,7 +136,6 @@ impl VllmVersion {
 
     /// The field of a message that holds what the model thought; `None` before there were
     /// parsers for it.
-    #[allow(dead_code, reason = "for the answers of reasoning models")]
     pub(in crate::stand_in) fn reasoning_field(self) -> Option<&'static str> {
         match self {
             Self::V0_6_4 => None,

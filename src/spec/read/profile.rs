@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
 use crate::spec::diagnostic::{Diagnostic, FileRole, Span};
+use crate::spec::imagined::{Thinking, ToolFormat};
 use crate::spec::keys;
 use crate::spec::near::nearest;
 use crate::spec::profile::{
@@ -368,5 +369,7 @@ fn stand_in(reader: &mut Reader<'_>, field: Field<'_>) -> Option<StandInProfile>
         start_up: fields.duration("start-up")?,
         prefill_tokens_per_second: fields.number("prefill-tokens-per-second")?,
         decode_tokens_per_second: fields.number("decode-tokens-per-second")?,
+        tool_calls: ToolFormat::named(&fields.text("tool-calls")?)?,
+        reasoning: Thinking::named(&fields.text("reasoning")?)?,
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use crate::spec::imagined::{Thinking, ToolFormat};
 use crate::spec::profile::StandInProfile;
 use crate::spec::vllm_version::VllmVersion;
 use crate::time_scale::TimeScale;
@@ -30,6 +31,8 @@ pub fn options(profile: &StandInProfile, speed: TimeScale) -> Vec<String> {
         start_up,
         prefill_tokens_per_second,
         decode_tokens_per_second,
+        tool_calls,
+        reasoning,
     } = profile;
     [
         ("version", vllm_version.name().to_owned()),
@@ -57,6 +60,8 @@ pub fn options(profile: &StandInProfile, speed: TimeScale) -> Vec<String> {
             "decode-tokens-per-second",
             decode_tokens_per_second.to_string(),
         ),
+        ("tool-calls", tool_calls.name().to_owned()),
+        ("reasoning", reasoning.name().to_owned()),
     ]
     .into_iter()
     .map(|(name, value)| format!("--{PREFIX}{name}={value}"))
@@ -78,6 +83,8 @@ pub fn defaults() -> StandInProfile {
         start_up: Duration::from_millis(300),
         prefill_tokens_per_second: 8000.0,
         decode_tokens_per_second: 100.0,
+        tool_calls: ToolFormat::default(),
+        reasoning: Thinking::default(),
     }
 }
 
@@ -111,6 +118,13 @@ pub fn set(profile: &mut StandInProfile, name: &str, value: &str) -> Result<(), 
         }
         "prefill-tokens-per-second" => profile.prefill_tokens_per_second = rate(value)?,
         "decode-tokens-per-second" => profile.decode_tokens_per_second = rate(value)?,
+        "tool-calls" => {
+            profile.tool_calls =
+                ToolFormat::named(value).ok_or(Refused::BadValue("tool call format"))?;
+        }
+        "reasoning" => {
+            profile.reasoning = Thinking::named(value).ok_or(Refused::BadValue("reasoning"))?;
+        }
         _ => return Err(Refused::UnknownName),
     }
     Ok(())
@@ -152,6 +166,8 @@ mod tests {
             start_up: Duration::from_millis(1_234),
             prefill_tokens_per_second: 1234.5,
             decode_tokens_per_second: 43.3,
+            tool_calls: ToolFormat::DeepseekV31,
+            reasoning: Thinking::Qwen3,
         };
         let mut read = defaults();
         for option in options(&profile, TimeScale::ONE) {

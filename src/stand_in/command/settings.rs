@@ -10,6 +10,8 @@ use crate::stand_in::command::arguments::{Arguments, StdinEnd};
 use crate::stand_in::engine::cache::PrefixCaching;
 use crate::stand_in::engine::memory::DERIVED_MAX_MODEL_LEN;
 use crate::stand_in::engine::scheduler::{ChunkedPrefill, Limits, Speed};
+use crate::stand_in::parser::reasoning::REASONING_PARSERS;
+use crate::stand_in::parser::registry::TOOL_PARSERS;
 
 /// How long a sequence may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,10 @@ pub struct Settings {
     pub details: PromptTokenDetails,
     pub tools: AutoToolChoice,
     pub load_tracking: LoadTracking,
+    /// What reads tool calls; `None` where they are not enabled.
+    pub tool_parser: Option<&'static str>,
+    /// What tells thinking from answers.
+    pub reasoning_parser: Option<&'static str>,
     pub tensor_parallel_size: i64,
     pub seed: i64,
     pub numbers: StandInProfile,
@@ -97,67 +103,13 @@ pub enum ConfigError {
     Batch { complaint: String },
     #[error("TypeError: Error: --enable-auto-tool-choice requires --tool-call-parser")]
     NoToolParser,
-    #[error("KeyError: 'invalid tool call parser: {parser} (chose from {{ {} }})'", TOOL_PARSERS.join(","))]
-    UnknownToolParser { parser: String },
+    #[error("KeyError: 'invalid {kind} parser: {parser} (chose from {{ {known} }})'")]
+    UnknownParser {
+        kind: &'static str,
+        parser: String,
+        known: String,
+    },
 }
-
-/// The tool call parsers of vLLM 0.32.
-const TOOL_PARSERS: &[&str] = &[
-    "apertus",
-    "cohere_command3",
-    "cohere_command4",
-    "deepseek_v3",
-    "deepseek_v31",
-    "deepseek_v32",
-    "deepseek_v4",
-    "deepseek_v41",
-    "dots",
-    "ernie45",
-    "functiongemma",
-    "gemma4",
-    "gigachat3",
-    "glm45",
-    "glm47",
-    "granite",
-    "granite-20b-fc",
-    "granite4",
-    "hermes",
-    "hf",
-    "hunyuan_a13b",
-    "hy_v3",
-    "hy_v4",
-    "inkling",
-    "internlm",
-    "jamba",
-    "k2_horizon",
-    "kimi_k2",
-    "kimi_k3",
-    "lfm2",
-    "ling3",
-    "llama3_json",
-    "llama4_json",
-    "llama4_pythonic",
-    "longcat",
-    "mimo",
-    "minicpm5",
-    "minimax_m2",
-    "minimax_m3",
-    "mistral",
-    "muse_glimmer",
-    "olmo3",
-    "openai",
-    "phi4_mini_json",
-    "plamo3",
-    "poolside_v1",
-    "pythonic",
-    "qwen3_coder",
-    "qwen3_json",
-    "qwen3_xml",
-    "seed_oss",
-    "step3",
-    "step3p5",
-    "xlam",
-];
 
 impl Settings {
     /// Resolves the command line; `env_key` is the value of `VLLM_API_KEY`, which counts where
@@ -230,13 +182,14 @@ impl Settings {
             } else {
                 LoadTracking::Off
             },
+            tool_parser: tool_parser(&given)?,
+            reasoning_parser: reasoning_parser(&given)?,
             tensor_parallel_size: given.int("tensor-parallel-size").unwrap_or(1),
             seed: given.int("seed").unwrap_or(0),
             numbers: arguments.numbers.clone(),
             stdin: arguments.stdin,
             arguments: arguments.clone(),
         };
-        check_tools(&settings, given.text("tool-call-parser"))?;
         check_batch(&settings, length)?;
         Ok(settings)
     }
@@ -382,15 +335,43 @@ fn config_class(flag: &str) -> &'static str {
     }
 }
 
-fn check_tools(settings: &Settings, parser: Option<String>) -> Result<(), ConfigError> {
-    match (settings.tools, parser) {
-        (AutoToolChoice::Disabled, _) => Ok(()),
-        (AutoToolChoice::Enabled, None) => Err(ConfigError::NoToolParser),
-        (AutoToolChoice::Enabled, Some(parser)) if TOOL_PARSERS.contains(&parser.as_str()) => {
-            Ok(())
-        }
-        (AutoToolChoice::Enabled, Some(parser)) => Err(ConfigError::UnknownToolParser { parser }),
+/// The tool call parser, which is only looked at where tool calls are enabled.
+fn tool_parser(given: &Given<'_>) -> Result<Option<&'static str>, ConfigError> {
+    if !given.switch("enable-auto-tool-choice", false) {
+        return Ok(None);
     }
+    let parser = given
+        .text("tool-call-parser")
+        .ok_or(ConfigError::NoToolParser)?;
+    let names = || TOOL_PARSERS.iter().map(|parser| parser.name);
+    known_parser("tool call", parser, names).map(Some)
+}
+
+fn reasoning_parser(given: &Given<'_>) -> Result<Option<&'static str>, ConfigError> {
+    let names = || REASONING_PARSERS.iter().map(|(name, _)| *name);
+    match given
+        .text("reasoning-parser")
+        .filter(|name| !name.is_empty())
+    {
+        None => Ok(None),
+        Some(parser) => known_parser("reasoning", parser, names).map(Some),
+    }
+}
+
+fn known_parser<I: Iterator<Item = &'static str>>(
+    kind: &'static str,
+    parser: String,
+    names: impl Fn() -> I,
+) -> Result<&'static str, ConfigError> {
+    names().find(|name| *name == parser).ok_or_else(|| {
+        let mut known: Vec<&str> = names().collect();
+        known.sort_unstable();
+        ConfigError::UnknownParser {
+            kind,
+            parser,
+            known: known.join(","),
+        }
+    })
 }
 
 fn check_batch(settings: &Settings, max_model_len: usize) -> Result<(), ConfigError> {
@@ -515,6 +496,23 @@ mod tests {
         assert!(
             unknown.starts_with("KeyError: 'invalid tool call parser: nope (chose from { apertus,")
         );
-        assert!(resolve("m --enable-auto-tool-choice --tool-call-parser qwen3_xml").is_ok());
+        let unknown = resolve("m --reasoning-parser nope")
+            .unwrap_err()
+            .to_string();
+        assert!(unknown.starts_with(
+            "KeyError: 'invalid reasoning parser: nope (chose from { cohere_command3,"
+        ));
+        let both =
+            "m --enable-auto-tool-choice --tool-call-parser qwen3_xml --reasoning-parser qwen3";
+        let settings = resolve(both).unwrap();
+        assert_eq!(
+            (settings.tool_parser, settings.reasoning_parser),
+            (Some("qwen3_xml"), Some("qwen3"))
+        );
+        // A parser that nobody asks is not looked at.
+        assert_eq!(
+            resolve("m --tool-call-parser nope").unwrap().tool_parser,
+            None
+        );
     }
 }

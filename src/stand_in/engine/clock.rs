@@ -11,7 +11,8 @@ use crate::stand_in::engine::alarm::Alarm;
 use crate::stand_in::engine::metrics::{Ended, Finish, Snapshot, Tally};
 use crate::stand_in::engine::scheduler::{Event, Scheduler, SequenceId, Step};
 use crate::stand_in::engine::time::{Moment, Time};
-use crate::stand_in::model::tokens::{Answer, TokenId};
+use crate::stand_in::model::answer::Answer;
+use crate::stand_in::model::tokens::TokenId;
 
 /// A handle to the running engine; clones are handles to the same one.
 #[derive(Clone)]

@@ -1,10 +1,13 @@
 //! The HTTP face: routes, what requests mean, how answers look.
 
+pub mod calling;
+pub mod choice;
 pub mod conversation;
 pub mod error;
 pub mod fields;
 pub mod gate;
 pub mod json;
+pub mod logprobs;
 pub mod meter;
 pub mod reply;
 pub mod request;
@@ -12,3 +15,4 @@ pub mod response;
 pub mod routes;
 pub mod sampling;
 pub mod server;
+pub mod stop;

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::Value;
 
-use crate::stand_in::command::settings::{AutoToolChoice, Settings};
+use crate::spec::imagined::Thinking;
+use crate::stand_in::command::settings::Settings;
+use crate::stand_in::http::calling::{Calling, template_kwargs, thinks};
 use crate::stand_in::http::conversation::{
     messages, tools, verify_tool_choice, verify_top_logprobs,
 };
@@ -13,35 +15,72 @@ use crate::stand_in::http::error::ApiError;
 use crate::stand_in::http::fields::Fields;
 use crate::stand_in::http::json::parse;
 use crate::stand_in::http::sampling::{Sampling, verify_logprobs, verify_stream_options};
-use crate::stand_in::model::tokens::{Answer, TokenId, answer, encode, render_chat};
+use crate::stand_in::http::stop::{Ending, Stops, least};
+use crate::stand_in::model::answer::{Answer, Length, Speech, compose};
+use crate::stand_in::model::tokens::{Template, TokenId, encode, render_chat};
+use crate::stand_in::model::tool_call::Form;
 
 /// How the answer is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     Whole,
-    /// Piece by piece, then perhaps the usage.
+    /// Piece by piece, then perhaps the usage, which may be with every piece as well.
     Streamed {
         usage: bool,
+        continuous: bool,
     },
 }
 
 /// A question that the engine can answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Question {
-    pub prompt: Vec<TokenId>,
+    /// One, or several for completions.
+    pub prompts: Vec<Vec<TokenId>>,
+    /// One for each answer that is wanted, in their order.
+    pub asks: Vec<Ask>,
+    pub delivery: Delivery,
+    pub shown: Shown,
+    /// What a chat wants of tools; `None` for completions.
+    pub calling: Option<Calling>,
+}
+
+/// What a request wants besides sampling.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wish<'a> {
+    /// How many tokens the answer may have, and the field that says so.
+    limit: Option<(&'a str, i64)>,
+    /// How many alternatives are wanted for each token.
+    logprobs: Option<i64>,
+    token_ids: bool,
+    echo: bool,
+}
+
+/// One answer to one prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The place of its prompt.
+    pub prompt: usize,
     pub answer: Answer,
     /// How many tokens the answer might have had.
     pub max_tokens: usize,
-    pub delivery: Delivery,
+    pub ending: Ending,
+}
+
+/// What is shown besides the text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// The alternatives for each token, if log probabilities are shown.
+    pub logprobs: Option<usize>,
+    pub token_ids: bool,
+    /// The prompt in front of a completion.
+    pub echo: bool,
 }
 
 /// Reads questions as one engine takes them.
 #[derive(Debug)]
 pub struct Reader {
-    names: Vec<String>,
-    tools: AutoToolChoice,
+    settings: Settings,
     max_model_len: usize,
-    seed: u64,
     /// Tells answers apart that are sampled without a seed.
     unseeded: AtomicU64,
 }
@@ -49,10 +88,8 @@ pub struct Reader {
 impl Reader {
     pub fn new(settings: &Settings, max_model_len: usize) -> Self {
         Self {
-            names: settings.served_names.clone(),
-            tools: settings.tools,
+            settings: settings.clone(),
             max_model_len,
-            seed: settings.seed.cast_unsigned(),
             unseeded: AtomicU64::new(0),
         }
     }
@@ -79,29 +116,39 @@ impl Reader {
         let delivery = delivery(&mut fields);
         let tools = tools(&mut fields);
         fields.text("user");
+        let token_ids = fields.flag("return_token_ids").unwrap_or(false);
         fields.finish()?;
         self.check_model(model)?;
-        let choice = body
-            .get("tool_choice")
-            .and_then(Value::as_str)
-            .unwrap_or("auto");
-        if tools.is_some() && choice == "auto" && self.tools == AutoToolChoice::Disabled {
-            let message = "\"auto\" tool choice requires --enable-auto-tool-choice and \
-                           --tool-call-parser to be set";
-            return Err(ApiError::bad(message, None));
-        }
+        let calling = Calling::read(&body, &self.settings)?;
         if messages.is_empty() {
             let message = "Cannot apply chat template to an empty conversation. Provide at least \
                            one message.";
             return Err(ApiError::bad(message, None));
         }
-        let prompt = render_chat(messages, tools, true);
+        let (thoughts, opening) = thoughts(self.settings.numbers.reasoning, calling.thinks());
+        let prompt = render_chat(messages, tools, self.template(Some(opening)));
         let limit = match max_completion_tokens {
             Some(limit) => Some(("max_completion_tokens", limit)),
             None => max_tokens.map(|limit| ("max_tokens", limit)),
         };
-        let logprobs = logprobs.then_some(top_logprobs);
-        self.question(prompt, limit, &sampling, logprobs, delivery)
+        let speech = Speech {
+            thoughts,
+            text: calling.speech(messages, Form::of(self.settings.numbers.tool_calls)),
+        };
+        let wish = Wish {
+            limit,
+            logprobs: logprobs.then_some(top_logprobs),
+            token_ids,
+            ..Wish::default()
+        };
+        let ended = thoughts.is_none() && !opening.is_empty();
+        let mut question = self.question(vec![prompt], &wish, &sampling, &speech, delivery)?;
+        question.calling = Some(if ended {
+            calling.with_ended_thoughts()
+        } else {
+            calling
+        });
+        Ok(question)
     }
 
     /// Reads the body of `/v1/completions`.
@@ -111,8 +158,8 @@ impl Reader {
         verify_stream_options(&body)?;
         let mut fields = Fields::of(&body);
         let model = fields.text("model");
-        let prompt = prompt(&mut fields);
-        fields.flag("echo");
+        let prompts = prompts(&mut fields);
+        let echo = fields.flag("echo").unwrap_or(false);
         let logprobs = fields.integer("logprobs");
         // vLLM's default for completions.
         let limit = fields.integer("max_tokens").unwrap_or(16);
@@ -120,14 +167,27 @@ impl Reader {
         let delivery = delivery(&mut fields);
         let suffix = fields.text("suffix");
         fields.text("user");
+        let token_ids = fields.flag("return_token_ids").unwrap_or(false);
         fields.finish()?;
         self.check_model(model)?;
         if suffix.is_some() {
             let message = "suffix is only supported for models with FIM completion rendering";
             return Err(ApiError::bad(message, Some("suffix")));
         }
-        let limit = Some(("max_tokens", limit));
-        self.question(prompt, limit, &sampling, logprobs, delivery)
+        let wish = Wish {
+            limit: Some(("max_tokens", limit)),
+            logprobs,
+            token_ids,
+            echo,
+        };
+        self.question(prompts, &wish, &sampling, &Speech::default(), delivery)
+    }
+
+    fn template(&self, opening: Option<&'static str>) -> Template {
+        Template {
+            calls: self.settings.numbers.tool_calls,
+            opening,
+        }
     }
 
     /// Reads the body of `/tokenize`: a prompt or a conversation. With the tokens comes whether
@@ -150,7 +210,9 @@ impl Reader {
             }
             let messages = messages(&mut fields);
             let tools = tools(&mut fields);
-            render_chat(messages, tools, opened)
+            let thinks = thinks(&template_kwargs(&body));
+            let (_, opening) = thoughts(self.settings.numbers.reasoning, thinks);
+            render_chat(messages, tools, self.template(opened.then_some(opening)))
         };
         fields.finish()?;
         self.check_model(model)?;
@@ -170,24 +232,64 @@ impl Reader {
     }
 
     fn check_model(&self, model: Option<&str>) -> Result<(), ApiError> {
+        let names = &self.settings.served_names;
         match model {
-            Some(name) if !name.is_empty() && !self.names.iter().any(|known| known == name) => {
-                Err(ApiError::no_such_model(name, &self.names))
+            Some(name) if !name.is_empty() && !names.iter().any(|known| known == name) => {
+                Err(ApiError::no_such_model(name, names))
             }
             _ => Ok(()),
         }
     }
 
-    /// `limit` is how many tokens the answer may have, and the field that says so; `logprobs` how
-    /// many alternatives are wanted for each.
     fn question(
         &self,
-        prompt: Vec<TokenId>,
-        limit: Option<(&str, i64)>,
+        prompts: Vec<Vec<TokenId>>,
+        wish: &Wish<'_>,
         sampling: &Sampling,
-        logprobs: Option<i64>,
+        speech: &Speech,
         delivery: Delivery,
     ) -> Result<Question, ApiError> {
+        let n = usize::try_from(sampling.n.unwrap_or(1)).unwrap_or(1);
+        let stops = Stops::of(sampling);
+        let mut asks = Vec::new();
+        for (place, prompt) in prompts.iter().enumerate() {
+            let granted = self.granted(prompt, wish.limit)?;
+            sampling.verify(granted)?;
+            verify_logprobs(wish.logprobs)?;
+            let length = Length {
+                most: usize::try_from(granted).expect("what is verified is at least 1"),
+                least: least(sampling),
+                ignore_eos: sampling.ignore_eos,
+            };
+            let mut salt = self.salt(sampling);
+            for _ in 0..n {
+                let answer = compose(prompt, salt, speech, length);
+                let (answer, ending) = stops.cut(answer);
+                asks.push(Ask {
+                    prompt: place,
+                    answer,
+                    max_tokens: length.most,
+                    ending,
+                });
+                // The first of several answers is the one that would be given alone.
+                salt = salt.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            }
+        }
+        Ok(Question {
+            prompts,
+            asks,
+            delivery,
+            shown: Shown {
+                logprobs: wish.logprobs.map(|top| usize::try_from(top).unwrap_or(0)),
+                token_ids: wish.token_ids,
+                echo: wish.echo,
+            },
+            calling: None,
+        })
+    }
+
+    /// How many tokens may be said behind a prompt.
+    fn granted(&self, prompt: &[TokenId], limit: Option<(&str, i64)>) -> Result<i64, ApiError> {
         let longest = self.max_model_len;
         if let Some((name, limit)) = limit
             && usize::try_from(limit).is_ok_and(|limit| limit > longest)
@@ -212,26 +314,7 @@ impl Reader {
             return Err(ApiError::bad("The decoder prompt cannot be empty", None));
         }
         let room = i64::try_from(longest - prompt.len()).unwrap_or(i64::MAX);
-        let granted = limit.map_or(room, |(_, limit)| limit.min(room));
-        sampling.verify(granted)?;
-        verify_logprobs(logprobs)?;
-        if sampling.n.is_some_and(|n| n != 1) {
-            let message = "the stand-in gives one answer to a question";
-            return Err(ApiError::bad(message, Some("n")));
-        }
-        let max_tokens = usize::try_from(granted).expect("what is verified is at least 1");
-        let answer = answer(
-            &prompt,
-            self.salt(sampling),
-            max_tokens,
-            sampling.ignore_eos,
-        );
-        Ok(Question {
-            prompt,
-            answer,
-            max_tokens,
-            delivery,
-        })
+        Ok(limit.map_or(room, |(_, limit)| limit.min(room)))
     }
 
     /// Equal salts give equal answers to equal prompts: at temperature 0 always, above it with
@@ -244,9 +327,8 @@ impl Reader {
             Some(seed) => seed.cast_unsigned().wrapping_add(1),
             None => {
                 let count = self.unseeded.fetch_add(1, Ordering::Relaxed);
-                self.seed
-                    .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-                    .wrapping_add(count)
+                let seed = self.settings.seed.cast_unsigned();
+                seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(count)
             }
         }
     }
@@ -254,24 +336,48 @@ impl Reader {
 
 fn delivery(fields: &mut Fields) -> Delivery {
     let streamed = fields.flag("stream").unwrap_or(false);
-    let usage = fields
-        .object("stream_options", |options| options.flag("include_usage"))
-        .flatten()
-        .unwrap_or(false);
+    let (usage, continuous) = fields
+        .object("stream_options", |options| {
+            let usage = options.flag("include_usage").unwrap_or(false);
+            let continuous = options.flag("continuous_usage_stats").unwrap_or(false);
+            // Without the usage at the end there is none in between.
+            (usage, usage && continuous)
+        })
+        .unwrap_or_default();
     if streamed {
-        Delivery::Streamed { usage }
+        Delivery::Streamed { usage, continuous }
     } else {
         Delivery::Whole
     }
 }
 
-/// The prompt of a completion: a text or tokens.
-fn prompt(fields: &mut Fields) -> Vec<TokenId> {
+/// What stands around a model's thoughts, if it thinks, and how its template opens an answer.
+fn thoughts(model: Thinking, wanted: bool) -> (Option<(&'static str, &'static str)>, &'static str) {
+    const END: &str = "\n</think>\n\n";
+    match (model, wanted) {
+        (Thinking::None, _) => (None, ""),
+        (Thinking::Qwen3, true) => (Some(("<think>\n", END)), ""),
+        (Thinking::Qwen3, false) => (None, "<think>\n\n</think>\n\n"),
+        // It cannot be turned off.
+        (Thinking::DeepseekR1, _) => (Some(("", END)), "<think>\n"),
+    }
+}
+
+/// The prompts of a completion: a text, tokens, or several of either.
+fn prompts(fields: &mut Fields) -> Vec<Vec<TokenId>> {
     match fields.get("prompt") {
-        Some(Value::String(text)) => encode(text),
+        Some(Value::String(text)) => vec![encode(text)],
+        Some(Value::Array(texts)) if texts.iter().all(Value::is_string) => {
+            texts.iter().filter_map(Value::as_str).map(encode).collect()
+        }
+        Some(Value::Array(lists)) if lists.iter().all(Value::is_array) => lists
+            .iter()
+            .filter_map(Value::as_array)
+            .map(|ids| ids.iter().filter_map(Value::as_u64).map(token).collect())
+            .collect(),
         Some(Value::Array(_)) => {
             let ids = fields.naturals("prompt").unwrap_or_default();
-            ids.into_iter().map(token).collect()
+            vec![ids.into_iter().map(token).collect()]
         }
         Some(other) => {
             // One for each form that a prompt can have.
@@ -309,138 +415,5 @@ fn token(id: u64) -> TokenId {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::stand_in::command::arguments::Arguments;
-
-    fn reader() -> Reader {
-        let words = ["m", "--served-model-name", "smollm2"].map(str::to_owned);
-        Reader::new(
-            &Settings::resolve(&Arguments::parse(&words).unwrap(), None).unwrap(),
-            8192,
-        )
-    }
-
-    fn chat(extra: Value) -> Result<Question, ApiError> {
-        let mut body =
-            json!({"model": "smollm2", "messages": [{"role": "user", "content": "What is it?"}]});
-        for (name, value) in extra.as_object().unwrap() {
-            body[name] = value.clone();
-        }
-        reader().chat(body.to_string().as_bytes())
-    }
-
-    #[test]
-    fn a_question_has_prompt_answer_and_delivery() {
-        let question =
-            chat(json!({"max_tokens": 5, "temperature": 0, "ignore_eos": true})).unwrap();
-        assert_eq!(question.answer.tokens.len(), 5);
-        assert_eq!(question.delivery, Delivery::Whole);
-        let streamed =
-            chat(json!({"stream": true, "stream_options": {"include_usage": true}})).unwrap();
-        assert_eq!(streamed.delivery, Delivery::Streamed { usage: true });
-        let endless = chat(json!({"ignore_eos": true})).unwrap();
-        assert_eq!(endless.answer.tokens.len() + endless.prompt.len(), 8192);
-    }
-
-    #[test]
-    fn equal_questions_have_equal_answers_at_temperature_zero_or_with_a_seed() {
-        let reader = reader();
-        let ask = |extra: &str| {
-            let body = format!(
-                r#"{{"messages": [{{"role": "user", "content": "x"}}], "max_tokens": 20 {extra}}}"#
-            );
-            reader.chat(body.as_bytes()).unwrap().answer
-        };
-        assert_eq!(ask(r#", "temperature": 0"#), ask(r#", "temperature": 0"#));
-        assert_eq!(ask(r#", "seed": 5"#), ask(r#", "seed": 5"#));
-        assert_ne!(ask(r#", "seed": 5"#), ask(r#", "seed": 6"#));
-        assert_ne!(ask(""), ask(""));
-    }
-
-    #[test]
-    fn bad_questions_get_the_answers_of_vllm() {
-        let long = "word ".repeat(9000);
-        let tool = json!([{"type": "function", "function": {"name": "f"}}]);
-        for (extra, status, message, kind, param) in [
-            (
-                json!({"model": "nope"}),
-                404,
-                "The model `nope` does not exist. Valid aliases: smollm2.",
-                "NotFoundError",
-                json!("model"),
-            ),
-            (
-                json!({"max_tokens": 10000}),
-                400,
-                "max_tokens=10000 cannot be greater than max_model_len=8192. Please request fewer \
-                 output tokens. (parameter=max_tokens, value=10000)",
-                "BadRequestError",
-                json!("max_tokens"),
-            ),
-            (
-                json!({"max_tokens": 0}),
-                400,
-                "max_tokens must be at least 1, got 0. (parameter=max_tokens, value=0)",
-                "BadRequestError",
-                json!("max_tokens"),
-            ),
-            (
-                json!({"messages": [{"role": "user", "content": long}]}),
-                400,
-                "This model's maximum context length is 8192 tokens. However, your prompt contains at \
-                 least 8193 input tokens, which exceeds this limit even without any output tokens. \
-                 Please reduce the length of the input prompt. (parameter=input_tokens, value=8193)",
-                "BadRequestError",
-                json!("input_tokens"),
-            ),
-            (
-                json!({"tools": tool}),
-                400,
-                "\"auto\" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set",
-                "BadRequestError",
-                json!(null),
-            ),
-        ] {
-            let error = chat(extra).unwrap_err();
-            assert_eq!(error.status, status);
-            let body = json!({"error": {"message": message, "type": kind, "param": param, "code": status}});
-            assert_eq!(error.body(), body);
-        }
-    }
-
-    #[test]
-    fn bad_json_is_answered_as_by_vllm() {
-        let body = r#"{"error":{"message":"1 validation error:\n  {'type': 'json_invalid', 'loc': 'body.1', 'msg': 'JSON decode error', 'input': '<dict of 0 items>', 'ctx': {'error': 'Expecting property name enclosed in double quotes'}}","type":"Bad Request","param":"body.1","code":400}}"#;
-        assert_eq!(
-            reader().chat(b"{bad json").unwrap_err().body().to_string(),
-            body
-        );
-        for broken in [
-            "",
-            "[1]",
-            "{}",
-            r#"{"messages": 3}"#,
-            r#"{"messages": [], "max_tokens": "many"}"#,
-        ] {
-            assert_eq!(
-                reader().chat(broken.as_bytes()).unwrap_err().status,
-                400,
-                "{broken}"
-            );
-        }
-    }
-
-    #[test]
-    fn conversation_and_its_tokens_have_the_same_length() {
-        let body = json!({"messages": [{"role": "user", "content": "one two three"}]}).to_string();
-        let (ids, _) = reader().tokenize(body.as_bytes()).unwrap();
-        assert_eq!(ids, reader().chat(body.as_bytes()).unwrap().prompt);
-        let (ids, _) = reader()
-            .tokenize(br#"{"prompt": "one two three"}"#)
-            .unwrap();
-        assert_eq!(ids, encode("one two three"));
-    }
-}
+#[path = "request_tests.rs"]
+mod tests;

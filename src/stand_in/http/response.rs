@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use crate::stand_in::command::settings::{PromptTokenDetails, Settings};
 use crate::stand_in::engine::cache::PrefixCaching;
 use crate::stand_in::engine::clock::Said;
-use crate::stand_in::engine::metrics::Finish;
-use crate::stand_in::model::tokens::decode;
+use crate::stand_in::http::calling::Calling;
+use crate::stand_in::http::choice::Choice;
+use crate::stand_in::http::request::{Delivery, Question};
 use crate::stand_in::version::VllmVersion;
 
 /// Which endpoint answers.
@@ -51,17 +52,22 @@ impl Accounting {
     }
 }
 
-/// One answer on its way to a client.
-#[derive(Debug, Clone)]
+/// The answers to one question on their way to a client.
 pub struct Writer {
     shape: Shape,
     accounting: Accounting,
     id: String,
     created: i64,
     model: String,
+    /// Of all prompts.
     prompt_tokens: usize,
+    /// For each choice, the tokens of its prompt.
+    prompts: Vec<usize>,
+    choices: Vec<Choice>,
+    delivery: Delivery,
+    counts_reasoning: bool,
+    began: bool,
     cached_tokens: usize,
-    said: usize,
 }
 
 impl Writer {
@@ -72,17 +78,29 @@ impl Writer {
         number: u64,
         created: i64,
         model: String,
-        prompt_tokens: usize,
+        question: &Question,
     ) -> Self {
+        let field = accounting.version.reasoning_field();
+        let calling = question.calling.as_ref();
         let writer = Self {
             shape,
             accounting,
             id: String::new(),
             created,
             model,
-            prompt_tokens,
+            prompt_tokens: question.prompts.iter().map(Vec::len).sum(),
+            prompts: question
+                .asks
+                .iter()
+                .map(|ask| question.prompts[ask.prompt].len())
+                .collect(),
+            choices: (0..question.asks.len())
+                .map(|index| Choice::new(question, index, shape, field))
+                .collect(),
+            delivery: question.delivery,
+            counts_reasoning: calling.is_some_and(Calling::counts_reasoning),
+            began: false,
             cached_tokens: 0,
-            said: 0,
         };
         writer.named(&format!("{number:016x}"))
     }
@@ -97,15 +115,53 @@ impl Writer {
         self
     }
 
-    /// The events of one piece: with the first of a chat comes the role in front.
-    pub fn piece(&mut self, said: Said) -> String {
+    /// The events of the next token of one choice, which may be none; with the first of a chat
+    /// come the roles in front.
+    pub fn piece(&mut self, index: usize, said: Said) -> String {
         let mut events = String::new();
-        if self.said == 0 && self.shape == Shape::Chat {
-            events.push_str(&event(&self.opening()));
+        if !self.began {
+            self.began = true;
+            self.cached_tokens = said.cached_tokens;
+            if self.shape == Shape::Chat {
+                for choice in &self.choices {
+                    events.push_str(&event(&self.opening(choice)));
+                }
+            }
         }
-        self.count(said);
-        events.push_str(&event(&self.chunk(said)));
+        let Some(choice) = self.choices[index].piece(said) else {
+            return events;
+        };
+        let mut chunk = self.head("chat.completion.chunk");
+        chunk["choices"] = json!([choice]);
+        if self.is_continuous() {
+            let choice = &self.choices[index];
+            chunk["usage"] = self.running_usage(
+                self.prompts[index],
+                choice.said(),
+                choice.reasoning_tokens(),
+            );
+        }
+        // Where the usage follows, that is the last event.
+        if said.finish.is_some() && !self.shows_usage() {
+            chunk["system_fingerprint"] = json!(self.accounting.fingerprint());
+        }
+        events.push_str(&event(&chunk));
         events
+    }
+
+    /// Whether an event with the usage follows the last piece.
+    pub fn shows_usage(&self) -> bool {
+        matches!(self.delivery, Delivery::Streamed { usage: true, .. })
+    }
+
+    fn is_continuous(&self) -> bool {
+        matches!(
+            self.delivery,
+            Delivery::Streamed {
+                continuous: true,
+                ..
+            }
+        )
     }
 
     /// The event with the usage, after the last piece.
@@ -114,74 +170,66 @@ impl Writer {
         chunk["choices"] = json!([]);
         let mut usage = self.counts();
         if self.accounting.details == PromptTokenDetails::Shown {
-            usage["prompt_tokens_details"] = json!({
-                "cached_tokens": self.cached_tokens,
-                "created_cache_tokens": self.accounting.created(self.prompt_tokens, self.cached_tokens),
-            });
+            usage["prompt_tokens_details"] = match self.shape {
+                Shape::Chat => json!({
+                    "cached_tokens": self.cached_tokens,
+                    "created_cache_tokens": self.accounting.created(self.prompt_tokens, self.cached_tokens),
+                }),
+                Shape::Completion => json!({"cached_tokens": self.cached_tokens}),
+            };
+        }
+        if self.counts_reasoning {
+            usage["completion_tokens_details"] = self.reasoning_usage();
         }
         chunk["usage"] = usage;
         chunk["system_fingerprint"] = json!(self.accounting.fingerprint());
         event(&chunk)
     }
 
-    /// The whole answer from all of its pieces.
-    pub fn whole(mut self, pieces: &[Said]) -> Value {
-        for said in pieces {
-            self.count(*said);
-        }
-        let text: String = pieces.iter().map(|said| decode(said.token)).collect();
-        let reason = pieces
-            .last()
-            .and_then(|said| said.finish)
-            .map(Finish::reason);
-        let mut body = self.head("chat.completion");
-        body["choices"] = match self.shape {
-            Shape::Chat => json!([{
-                "index": 0,
-                "message": {
-                    "role": "assistant",
-                    "content": text,
-                    "refusal": null,
-                    "annotations": null,
-                    "audio": null,
-                    "function_call": null,
-                    "reasoning": null,
-                },
-                "logprobs": null,
-                "finish_reason": reason,
-                "stop_reason": null,
-                "token_ids": null,
-                "routed_experts": null,
-            }]),
-            Shape::Completion => json!([{
-                "index": 0,
-                "text": text,
-                "logprobs": null,
-                "finish_reason": reason,
-                "stop_reason": null,
-                "token_ids": null,
-                "prompt_logprobs": null,
-                "prompt_token_ids": null,
-                "routed_experts": null,
-            }]),
+    /// The whole answer from all pieces of all choices.
+    pub fn whole(mut self, pieces: &[Vec<Said>]) -> Value {
+        // Of several prompts the last one's is told.
+        let first = match self.shape {
+            Shape::Chat => pieces.first(),
+            Shape::Completion => pieces.last(),
         };
+        self.cached_tokens = first
+            .and_then(|pieces| pieces.first())
+            .map_or(0, |said| said.cached_tokens);
+        let choices: Vec<Value> = self
+            .choices
+            .iter_mut()
+            .zip(pieces)
+            .map(|(choice, pieces)| choice.whole(pieces))
+            .collect();
+        let mut body = self.head("chat.completion");
+        body["choices"] = Value::Array(choices);
         body["service_tier"] = Value::Null;
         body["system_fingerprint"] = json!(self.accounting.fingerprint());
         let mut usage = self.counts();
-        usage["prompt_tokens_details"] = match self.accounting.details {
-            PromptTokenDetails::Shown => json!({
+        usage["prompt_tokens_details"] = match (self.accounting.details, self.shape) {
+            (PromptTokenDetails::Hidden, _) => Value::Null,
+            (PromptTokenDetails::Shown, shape) => json!({
                 "cached_tokens": self.cached_tokens,
-                "created_cache_tokens": self.accounting.created(self.prompt_tokens, self.cached_tokens),
+                "created_cache_tokens": match shape {
+                    Shape::Chat => {
+                        Some(self.accounting.created(self.prompt_tokens, self.cached_tokens))
+                    }
+                    Shape::Completion => None,
+                },
                 "multimodal_tokens": null,
             }),
-            PromptTokenDetails::Hidden => Value::Null,
         };
-        usage["completion_tokens_details"] = Value::Null;
+        usage["completion_tokens_details"] = if self.counts_reasoning {
+            self.reasoning_usage()
+        } else {
+            Value::Null
+        };
         body["usage"] = usage;
         if self.shape == Shape::Chat {
-            for name in ["prompt_logprobs", "prompt_token_ids", "prompt_text"] {
-                body[name] = Value::Null;
-            }
+            body["prompt_logprobs"] = Value::Null;
+            body["prompt_token_ids"] = json!(self.choices[0].shown_prompt());
+            body["prompt_text"] = Value::Null;
         }
         for name in ["kv_transfer_params", "ec_transfer_params", "metrics"] {
             body[name] = Value::Null;
@@ -189,17 +237,35 @@ impl Writer {
         body
     }
 
-    fn count(&mut self, said: Said) {
-        self.said += 1;
-        self.cached_tokens = said.cached_tokens;
-    }
-
     fn counts(&self) -> Value {
+        let said: usize = self.choices.iter().map(Choice::said).sum();
         json!({
             "prompt_tokens": self.prompt_tokens,
-            "total_tokens": self.prompt_tokens + self.said,
-            "completion_tokens": self.said,
+            "total_tokens": self.prompt_tokens + said,
+            "completion_tokens": said,
         })
+    }
+
+    fn reasoning_usage(&self) -> Value {
+        let tokens: usize = self.choices.iter().map(Choice::reasoning_tokens).sum();
+        json!({"reasoning_tokens": tokens})
+    }
+
+    /// The usage of one choice so far.
+    fn running_usage(&self, prompt: usize, said: usize, reasoning: usize) -> Value {
+        let mut usage = json!({
+            "prompt_tokens": prompt,
+            "total_tokens": prompt + said,
+            "completion_tokens": said,
+        });
+        if self.shape == Shape::Chat {
+            usage["completion_tokens_details"] = if self.counts_reasoning {
+                json!({"reasoning_tokens": reasoning})
+            } else {
+                Value::Null
+            };
+        }
+        usage
     }
 
     fn head(&self, chat_object: &str) -> Value {
@@ -210,51 +276,14 @@ impl Writer {
         json!({"id": self.id, "object": object, "created": self.created, "model": self.model})
     }
 
-    /// vLLM's first chunk: the role, and no content yet.
-    fn opening(&self) -> Value {
+    fn opening(&self, choice: &Choice) -> Value {
         let mut chunk = self.head("chat.completion.chunk");
-        chunk["choices"] = json!([{
-            "index": 0,
-            "delta": {"role": "assistant", "content": ""},
-            "logprobs": null,
-            "finish_reason": null,
-        }]);
-        chunk["prompt_token_ids"] = Value::Null;
-        chunk["prompt_text"] = Value::Null;
-        chunk
-    }
-
-    fn chunk(&self, said: Said) -> Value {
-        let text = decode(said.token);
-        let reason = said.finish.map(Finish::reason);
-        let mut chunk = self.head("chat.completion.chunk");
-        match self.shape {
-            Shape::Chat => {
-                let mut choice = json!({
-                    "index": 0,
-                    "delta": {"content": text},
-                    "logprobs": null,
-                    "finish_reason": reason,
-                });
-                if reason.is_some() {
-                    choice["stop_reason"] = Value::Null;
-                }
-                choice["token_ids"] = Value::Null;
-                chunk["choices"] = json!([choice]);
-            }
-            Shape::Completion => {
-                chunk["choices"] = json!([{
-                    "index": 0,
-                    "text": text,
-                    "logprobs": null,
-                    "finish_reason": reason,
-                    "stop_reason": null,
-                    "prompt_token_ids": null,
-                    "token_ids": null,
-                }]);
-                chunk["usage"] = Value::Null;
-            }
+        chunk["choices"] = json!([choice.opening()]);
+        if self.is_continuous() {
+            chunk["usage"] = self.running_usage(self.prompt_tokens, 0, 0);
         }
+        chunk["prompt_token_ids"] = json!(choice.shown_prompt());
+        chunk["prompt_text"] = Value::Null;
         chunk
     }
 }
@@ -302,86 +331,5 @@ pub fn models(settings: &Settings, max_model_len: usize, created: i64) -> Value 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::stand_in::model::tokens::{MESSAGE_END, encode};
-
-    fn writer(shape: Shape, details: PromptTokenDetails) -> Writer {
-        let accounting = Accounting {
-            version: VllmVersion::default(),
-            details,
-            caching: PrefixCaching::On,
-            block_size: 16,
-        };
-        Writer::new(
-            shape,
-            accounting,
-            0xa876_5100_0906_0a34,
-            1_795_487_822,
-            "smollm2".to_owned(),
-            37,
-        )
-    }
-
-    fn said(text: &str, finish: Option<Finish>) -> Said {
-        Said {
-            token: encode(text)[0],
-            cached_tokens: 16,
-            finish,
-        }
-    }
-
-    fn ended() -> Said {
-        Said {
-            token: MESSAGE_END,
-            cached_tokens: 16,
-            finish: Some(Finish::Stop),
-        }
-    }
-
-    #[test]
-    fn a_streamed_chat_has_the_events_of_vllm() {
-        let mut writer = writer(Shape::Chat, PromptTokenDetails::Hidden);
-        let text = [
-            writer.piece(said("The", None)),
-            writer.piece(ended()),
-            writer.usage_event(),
-        ]
-        .concat();
-        let head = r#"data: {"id":"chatcmpl-a876510009060a34","object":"chat.completion.chunk","created":1795487822,"model":"smollm2","choices":"#;
-        let bodies = [
-            r#"[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"prompt_token_ids":null,"prompt_text":null}"#,
-            r#"[{"index":0,"delta":{"content":"The"},"logprobs":null,"finish_reason":null,"token_ids":null}]}"#,
-            r#"[{"index":0,"delta":{"content":""},"logprobs":null,"finish_reason":"stop","stop_reason":null,"token_ids":null}]}"#,
-            r#"[],"usage":{"prompt_tokens":37,"total_tokens":39,"completion_tokens":2},"system_fingerprint":"vllm-0.32.0-stand-in"}"#,
-        ];
-        let expected: String = bodies
-            .iter()
-            .map(|body| format!("{head}{body}\n\n"))
-            .collect();
-        assert_eq!(text, expected);
-    }
-
-    #[test]
-    fn a_whole_chat_has_the_body_of_vllm() {
-        let writer = writer(Shape::Chat, PromptTokenDetails::Hidden);
-        let body = writer.whole(&[said("Paris", None), ended()]).to_string();
-        let expected = r#"{"id":"chatcmpl-a876510009060a34","object":"chat.completion","created":1795487822,"model":"smollm2","choices":[{"index":0,"message":{"role":"assistant","content":"Pari","refusal":null,"annotations":null,"audio":null,"function_call":null,"reasoning":null},"logprobs":null,"finish_reason":"stop","stop_reason":null,"token_ids":null,"routed_experts":null}],"service_tier":null,"system_fingerprint":"vllm-0.32.0-stand-in","usage":{"prompt_tokens":37,"total_tokens":39,"completion_tokens":2,"prompt_tokens_details":null,"completion_tokens_details":null},"prompt_logprobs":null,"prompt_token_ids":null,"prompt_text":null,"kv_transfer_params":null,"ec_transfer_params":null,"metrics":null}"#;
-        assert_eq!(body, expected);
-    }
-
-    #[test]
-    fn cached_tokens_are_told_where_they_were_asked_for() {
-        let mut streamed = writer(Shape::Chat, PromptTokenDetails::Shown);
-        streamed.piece(said("x", Some(Finish::Length)));
-        let details = r#""prompt_tokens_details":{"cached_tokens":16,"created_cache_tokens":16}"#;
-        assert!(streamed.usage_event().contains(details));
-        let whole = writer(Shape::Completion, PromptTokenDetails::Shown)
-            .whole(&[said("x", Some(Finish::Length))]);
-        assert_eq!(whole["usage"]["prompt_tokens_details"]["cached_tokens"], 16);
-        assert_eq!(
-            (&whole["object"], &whole["choices"][0]["text"]),
-            (&json!("text_completion"), &json!("x"))
-        );
-    }
-}
+#[path = "response_tests.rs"]
+mod tests;

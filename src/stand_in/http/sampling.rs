@@ -23,6 +23,9 @@ pub struct Sampling {
     pub presence_penalty: Option<f64>,
     pub repetition_penalty: Option<f64>,
     pub min_tokens: Option<i64>,
+    pub stop_token_ids: Vec<u64>,
+    /// Whether what stops an answer is part of its text.
+    pub includes_stop: bool,
     pub ignore_eos: bool,
 }
 
@@ -40,6 +43,8 @@ impl Sampling {
             top_k: fields.integer("top_k"),
             min_p: fields.number("min_p"),
             repetition_penalty: fields.number("repetition_penalty"),
+            stop_token_ids: fields.naturals("stop_token_ids").unwrap_or_default(),
+            includes_stop: fields.flag("include_stop_str_in_output").unwrap_or(false),
             ignore_eos: fields.flag("ignore_eos").unwrap_or(false),
             min_tokens: fields.integer("min_tokens"),
         }

@@ -14,7 +14,8 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue, SERVER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::StreamExt;
+use futures_util::stream::{self, select_all};
 use serde_json::json;
 
 use crate::stand_in::command::settings::{LoadTracking, Settings};
@@ -112,20 +113,13 @@ impl Server {
             .with_state(self)
     }
 
-    fn writer(&self, shape: Shape, prompt_tokens: usize) -> Writer {
+    fn writer(&self, shape: Shape, question: &Question) -> Writer {
         let number = self
             .ids
             .hash_one(self.answers.fetch_add(1, Ordering::Relaxed));
         let created = jiff::Timestamp::now().as_second();
         let model = self.settings.served_names[0].clone();
-        Writer::new(
-            shape,
-            self.accounting,
-            number,
-            created,
-            model,
-            prompt_tokens,
-        )
+        Writer::new(shape, self.accounting, number, created, model, question)
     }
 
     async fn answer(
@@ -138,21 +132,35 @@ impl Server {
             Ok(question) => question,
             Err(error) => return error_response(&error),
         };
-        let mut writer = self.writer(shape, question.prompt.len());
+        let mut writer = self.writer(shape, &question);
         if let Some(id) = headers.get("x-request-id").and_then(|id| id.to_str().ok()) {
             writer = writer.named(id);
         }
-        let mut reply = self
-            .engine
-            .ask(question.prompt, question.answer, question.max_tokens);
-        match question.delivery {
-            Delivery::Streamed { usage } => event_stream(writer, reply, usage),
+        let Question {
+            prompts,
+            asks,
+            delivery,
+            ..
+        } = question;
+        let replies: Vec<Reply> = asks
+            .into_iter()
+            .map(|ask| {
+                let prompt = prompts[ask.prompt].clone();
+                self.engine.ask(prompt, ask.answer, ask.max_tokens)
+            })
+            .collect();
+        match delivery {
+            Delivery::Streamed { .. } => event_stream(writer, replies),
             Delivery::Whole => {
-                let mut pieces = Vec::new();
-                while let Some(said) = reply.next().await {
-                    pieces.push(said);
+                let mut all = Vec::with_capacity(replies.len());
+                for mut reply in replies {
+                    let mut pieces = Vec::new();
+                    while let Some(said) = reply.next().await {
+                        pieces.push(said);
+                    }
+                    all.push(pieces);
                 }
-                json_response(200, &writer.whole(&pieces))
+                json_response(200, &writer.whole(&all))
             }
         }
     }
@@ -290,20 +298,30 @@ async fn completion(
     server.answer(Shape::Completion, &headers, question).await
 }
 
-fn event_stream(writer: Writer, reply: Reply, usage: bool) -> Response {
-    let events = stream::unfold(Some((writer, reply)), move |open| async move {
-        let (mut writer, mut reply) = open?;
-        let said = reply.next().await?;
-        let mut events = writer.piece(said);
-        if said.finish.is_none() {
-            return Some((Ok::<_, Infallible>(events), Some((writer, reply))));
+/// The events of all answers, in the order in which their tokens come.
+fn event_stream(mut writer: Writer, replies: Vec<Reply>) -> Response {
+    let mut open = replies.len();
+    let pieces = select_all(replies.into_iter().enumerate().map(|(index, reply)| {
+        let pieces = stream::unfold(reply, |mut reply| async move {
+            let said = reply.next().await?;
+            Some((said, reply))
+        });
+        Box::pin(pieces.map(move |said| (index, said)))
+    }));
+    let events = pieces.map(move |(index, said)| {
+        let mut events = writer.piece(index, said);
+        open -= usize::from(said.finish.is_some());
+        if open == 0 {
+            if writer.shows_usage() {
+                events.push_str(&writer.usage_event());
+            }
+            events.push_str(DONE);
         }
-        if usage {
-            events.push_str(&writer.usage_event());
-        }
-        events.push_str(DONE);
-        Some((Ok(events), None))
+        events
     });
+    let events = events
+        .filter(|events| std::future::ready(!events.is_empty()))
+        .map(Ok::<_, Infallible>);
     let kind = "text/event-stream; charset=utf-8";
     ([(CONTENT_TYPE, kind)], Body::from_stream(events)).into_response()
 }

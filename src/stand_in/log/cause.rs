@@ -316,7 +316,7 @@ pub fn refusal(version: VllmVersion, error: &ConfigError) -> String {
         },
         ConfigError::OutOfRange { .. }
         | ConfigError::NoToolParser
-        | ConfigError::UnknownToolParser { .. } => pydantic(version, error),
+        | ConfigError::UnknownParser { .. } => pydantic(version, error),
     }
 }
 

@@ -98,7 +98,7 @@ mod tests {
         ChunkedPrefill, Counts, Gauges, Limits, Scheduler, Speed,
     };
     use crate::stand_in::log::writer::tests::Captured;
-    use crate::stand_in::model::tokens::Answer;
+    use crate::stand_in::model::answer::Answer;
     use crate::time_scale::TimeScale;
 
     #[tokio::test(start_paused = true)]

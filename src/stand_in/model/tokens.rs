@@ -1,12 +1,14 @@
-//! The stand-in's tokenizer and chat template, and the words it answers with.
+//! The stand-in's tokenizer and chat template.
 //!
 //! A token is up to four ASCII letters or digits of one word (its leading space counts as one),
-//! or one other character. The token's id spells it, so no vocabulary is needed, decoding is
-//! exact, and text that is cut at a word's border tokenizes to the same ids as the whole.
+//! a mark of some model family, or one other character. The token's id spells it, so no
+//! vocabulary is needed, decoding is exact, and text that is cut at a word's border tokenizes to
+//! the same ids as the whole.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use serde_json::{Map, Value};
 
-use serde_json::Value;
+use crate::spec::imagined::ToolFormat;
+use crate::stand_in::model::tool_call::{Call, Form};
 
 /// A token's id; below 2^31, as clients may read it into a signed 32-bit integer.
 pub type TokenId = u32;
@@ -23,12 +25,27 @@ pub const MESSAGE_START: TokenId = SPECIAL;
 /// Closes a message; a model that stops by itself ends with it.
 pub const MESSAGE_END: TokenId = SPECIAL + 1;
 
-/// Words of answers; each is one token, with or without a space in front.
-const WORDS: [&str; 32] = [
-    "the", "of", "and", "to", "in", "is", "for", "on", "as", "at", "by", "it", "or", "an", "be",
-    "we", "all", "one", "new", "now", "two", "way", "may", "day", "use", "set", "run", "see",
-    "own", "few", "low", "top",
+/// Marks that models write around thoughts and calls, each one token as in their own
+/// vocabularies; no tokenizer has them all, but then no model has to write them all.
+const MARKS: [&str; 15] = [
+    "<think>",
+    "</think>",
+    "<tool_call>",
+    "</tool_call>",
+    "[TOOL_CALLS]",
+    "<｜tool▁calls▁begin｜>",
+    "<｜tool▁calls▁end｜>",
+    "<｜tool▁call▁begin｜>",
+    "<｜tool▁call▁end｜>",
+    "<｜tool▁sep｜>",
+    "<|tool_call|>",
+    "<|action_start|>",
+    "<|action_end|>",
+    "<|plugin|>",
+    "<|python_tag|>",
 ];
+/// The first mark's id; the others follow.
+const MARK: TokenId = MESSAGE_END + 1;
 
 /// Cuts a text into tokens.
 pub fn encode(text: &str) -> Vec<TokenId> {
@@ -36,7 +53,10 @@ pub fn encode(text: &str) -> Vec<TokenId> {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let length = piece_length(rest.as_bytes());
-        if length == 0 {
+        if let Some((id, behind)) = mark(rest) {
+            ids.push(id);
+            rest = behind;
+        } else if length == 0 {
             ids.push(SCALAR | u32::from(first));
             rest = &rest[first.len_utf8()..];
         } else {
@@ -46,6 +66,16 @@ pub fn encode(text: &str) -> Vec<TokenId> {
         }
     }
     ids
+}
+
+/// The mark at the front, and what follows it.
+fn mark(text: &str) -> Option<(TokenId, &str)> {
+    if !text.starts_with(['<', '[']) {
+        return None;
+    }
+    (MARK..)
+        .zip(MARKS)
+        .find_map(|(id, mark)| text.strip_prefix(mark).map(|behind| (id, behind)))
 }
 
 /// Bytes of the word at the front, its one leading space included; 0 where none begins.
@@ -59,7 +89,7 @@ fn piece_length(bytes: &[u8]) -> usize {
 }
 
 /// Seven bits for each of at most four ASCII characters, then their number less one.
-fn spell(piece: &[u8]) -> TokenId {
+pub fn spell(piece: &[u8]) -> TokenId {
     let letters = piece
         .iter()
         .fold(0, |id, byte| (id << 7) | u32::from(*byte));
@@ -70,6 +100,12 @@ fn spell(piece: &[u8]) -> TokenId {
 /// The text of one token; empty for special tokens and for numbers that are no token.
 pub fn decode(id: TokenId) -> String {
     if id & SCALAR != 0 {
+        let place = id
+            .checked_sub(MARK)
+            .and_then(|place| usize::try_from(place).ok());
+        if let Some(mark) = place.and_then(|place| MARKS.get(place)) {
+            return (*mark).to_owned();
+        }
         return char::from_u32(id & !SCALAR)
             .map(String::from)
             .unwrap_or_default();
@@ -81,13 +117,18 @@ pub fn decode(id: TokenId) -> String {
         .collect()
 }
 
+/// How a model's chat template renders what is not just text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Template {
+    /// The format of the calls in earlier answers.
+    pub calls: ToolFormat,
+    /// How the answer begins; `None` leaves the conversation closed.
+    pub opening: Option<&'static str>,
+}
+
 /// Renders a conversation as a chat model sees it: `START role \n content END \n` for each
-/// message, then the opening of the answer if `generation_prompt` is asked for.
-pub fn render_chat(
-    messages: &[Value],
-    tools: Option<&Value>,
-    generation_prompt: bool,
-) -> Vec<TokenId> {
+/// message, then the opening of the answer if there is to be one.
+pub fn render_chat(messages: &[Value], tools: Option<&Value>, template: Template) -> Vec<TokenId> {
     let mut ids = Vec::new();
     if let Some(tools) = tools {
         push_message(&mut ids, "tools", &tools.to_string());
@@ -97,11 +138,14 @@ pub fn render_chat(
             .get("role")
             .and_then(Value::as_str)
             .unwrap_or("user");
-        push_message(&mut ids, role, &content_of(message));
+        let mut content = content_of(message);
+        content.push_str(&calls_of(message, template.calls));
+        push_message(&mut ids, role, &content);
     }
-    if generation_prompt {
+    if let Some(opening) = template.opening {
         ids.push(MESSAGE_START);
         ids.extend(encode("assistant\n"));
+        ids.extend(encode(opening));
     }
     ids
 }
@@ -115,59 +159,42 @@ fn push_message(ids: &mut Vec<TokenId>, role: &str, content: &str) {
     ids.extend(encode("\n"));
 }
 
-/// The text of a message: its content, or the text parts of it, then any tool calls.
-fn content_of(message: &Value) -> String {
-    let mut text = match message.get("content") {
+/// The text of a message: its content, or the text parts of it.
+pub fn content_of(message: &Value) -> String {
+    match message.get("content") {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(parts)) => parts
             .iter()
             .filter_map(|part| part.get("text").and_then(Value::as_str))
             .collect(),
         _ => String::new(),
-    };
-    if let Some(calls) = message.get("tool_calls").filter(|calls| calls.is_array()) {
-        text.push_str(&calls.to_string());
     }
-    text
 }
 
-/// What the model says: an answer that depends on the prompt and the salt alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    pub tokens: Vec<TokenId>,
-    /// It ends by itself (with [`MESSAGE_END`]), and is not cut by `max_tokens`.
-    pub stops: bool,
-}
-
-/// Composes the answer to a prompt.
-///
-/// A model that may stop says between 24 and 151 tokens, the end mark included; `ignore_eos`
-/// makes it go on to exactly `max_tokens`.
-pub fn answer(prompt: &[TokenId], salt: u64, max_tokens: usize, ignore_eos: bool) -> Answer {
-    let mut hasher = DefaultHasher::new();
-    (prompt, salt).hash(&mut hasher);
-    let mut state = hasher.finish();
-    let natural = 24 + usize::try_from(state % 128).expect("a number below 128 is a usize");
-    let stops = !ignore_eos && natural <= max_tokens;
-    let words = if stops { natural - 1 } else { max_tokens };
-    let mut tokens: Vec<TokenId> = (0..words)
-        .map(|place| {
-            // The multiplier and increment are those of Knuth's MMIX generator.
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            let word = WORDS[usize::try_from(state >> 59).expect("five bits are a usize")];
-            if place == 0 {
-                spell(word.as_bytes())
-            } else {
-                spell(format!(" {word}").as_bytes())
+/// The calls of an earlier answer as the model wrote them, so that what it said is found in the
+/// prefix cache.
+fn calls_of(message: &Value, format: ToolFormat) -> String {
+    let listed = message.get("tool_calls").and_then(Value::as_array);
+    let calls: Vec<Call> = listed
+        .into_iter()
+        .flatten()
+        .map(|call| {
+            let function = &call["function"];
+            let arguments: Option<Map<String, Value>> = match &function["arguments"] {
+                Value::String(text) => serde_json::from_str(text).ok(),
+                Value::Object(members) => Some(members.clone()),
+                _ => None,
+            };
+            Call {
+                name: function["name"].as_str().unwrap_or_default().to_owned(),
+                arguments: arguments.unwrap_or_default(),
             }
         })
         .collect();
-    if stops {
-        tokens.push(MESSAGE_END);
+    match Form::of(format) {
+        Some(form) if !calls.is_empty() => form.write(&calls),
+        _ => String::new(),
     }
-    Answer { tokens, stops }
 }
 
 #[cfg(test)]
@@ -175,6 +202,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const OPEN: Template = Template {
+        calls: ToolFormat::Hermes,
+        opening: Some(""),
+    };
 
     fn text(ids: &[TokenId]) -> String {
         ids.iter().copied().map(decode).collect()
@@ -211,41 +243,38 @@ mod tests {
     }
 
     #[test]
-    fn a_longer_conversation_begins_with_the_shorter_one() {
-        let first = json!([{"role": "user", "content": "hello there"}]);
-        let prompt = render_chat(first.as_array().unwrap(), None, true);
-        let said = answer(&prompt, 0, 1000, false);
-        assert!(said.stops);
-        let content = text(&said.tokens);
-        let second = json!([
-            {"role": "user", "content": [{"type": "text", "text": "hello there"}]},
-            {"role": "assistant", "content": content},
-            {"role": "user", "content": "and then?"},
-        ]);
-        let longer = render_chat(second.as_array().unwrap(), None, true);
-        let so_far = [prompt, said.tokens].concat();
-        assert_eq!(longer[..so_far.len()], so_far);
+    fn marks_are_one_token_each_and_special_tokens_are_no_text() {
+        let text = "<think>a</think><|tool_call|><｜tool▁sep｜>[TOOL_CALLS]";
+        let pieces: Vec<String> = encode(text).into_iter().map(decode).collect();
+        assert_eq!(
+            pieces,
+            [
+                "<think>",
+                "a",
+                "</think>",
+                "<|tool_call|>",
+                "<｜tool▁sep｜>",
+                "[TOOL_CALLS]"
+            ]
+        );
+        assert_eq!(decode(MESSAGE_START) + &decode(MESSAGE_END), "");
+        assert_eq!(decode(u32::MAX >> 1), "");
     }
 
     #[test]
-    fn answers_depend_on_prompt_and_salt_and_obey_the_limits() {
-        let prompt = encode("a question");
-        assert_eq!(
-            answer(&prompt, 0, 500, false),
-            answer(&prompt, 0, 500, false)
-        );
-        assert_ne!(
-            answer(&prompt, 0, 500, false),
-            answer(&prompt, 1, 500, false)
-        );
-        assert_ne!(
-            answer(&prompt, 0, 500, false),
-            answer(&encode("another"), 0, 500, false)
-        );
-        let cut = answer(&prompt, 0, 5, false);
-        assert_eq!((cut.tokens.len(), cut.stops), (5, false));
-        let endless = answer(&prompt, 0, 400, true);
-        assert_eq!((endless.tokens.len(), endless.stops), (400, false));
-        assert_eq!(encode(&text(&endless.tokens)), endless.tokens);
+    fn a_longer_conversation_begins_with_the_shorter_one_and_what_was_said() {
+        let first = json!([{"role": "user", "content": "hello there"}]);
+        let said = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>";
+        let prompt = render_chat(first.as_array().unwrap(), None, OPEN);
+        let call =
+            json!({"type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}});
+        let second = json!([
+            {"role": "user", "content": [{"type": "text", "text": "hello there"}]},
+            {"role": "assistant", "content": null, "tool_calls": [call]},
+            {"role": "tool", "content": "and then?"},
+        ]);
+        let longer = render_chat(second.as_array().unwrap(), None, OPEN);
+        let so_far = [prompt, encode(said), vec![MESSAGE_END]].concat();
+        assert_eq!(longer[..so_far.len()], so_far);
     }
 }
