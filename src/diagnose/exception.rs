@@ -2,7 +2,7 @@
 //! the first of its chain, and where it was raised.
 
 use crate::diagnose::line::{Level, Line};
-use crate::diagnose::rules::secondary::{DECOYS, FOLLOWING};
+use crate::diagnose::rules::secondary::{DECOYS, FOLLOWING, QUOTING};
 
 /// An exception that no rule knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,7 @@ fn follows(line: &Line) -> bool {
     FOLLOWING
         .iter()
         .chain(DECOYS)
+        .chain(QUOTING)
         .any(|words| line.text.contains(words))
 }
 

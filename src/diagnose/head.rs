@@ -19,12 +19,12 @@ const LEVELS: [(&str, Level); 6] = [
 
 /// The level that a line states, and the words behind it.
 pub fn split(line: &str) -> (Level, &str) {
-    let (level, text) = logger(line)
-        .or_else(|| behind_unknown_prefix(line))
-        .unwrap_or((Level::Unmarked, line));
-    match level {
-        Level::Unmarked => (level_of_text(text), text),
-        _ => (level, text),
+    if let Some(found) = logger(line).or_else(|| behind_unknown_prefix(line)) {
+        return found;
+    }
+    match level_of_text(line) {
+        Level::Unmarked => behind_half_a_head(line).unwrap_or((Level::Unmarked, line)),
+        level => (level, line),
     }
 }
 
@@ -82,7 +82,13 @@ fn ray(after_level: &str) -> Option<&str> {
     (place.contains(".py:") && !place.contains(' ')).then_some(text)
 }
 
-/// Collectors put what they like before a line; vLLM's head tells where the line begins.
+/// What stands after `:     `: uvicorn pads its levels to equal length.
+fn uvicorn(after_level: &str) -> Option<&str> {
+    let text = after_level.strip_prefix(":  ")?;
+    Some(text.trim_start_matches(' '))
+}
+
+/// Collectors put what they like before a line; its head tells where the line begins.
 /// Quoted text may hold such a head, too, and is left alone.
 fn behind_unknown_prefix(line: &str) -> Option<(Level, &str)> {
     let end = line
@@ -101,12 +107,40 @@ fn behind_unknown_prefix(line: &str) -> Option<(Level, &str)> {
             && let Some((word, level)) = LEVELS
                 .iter()
                 .find(|(word, _)| line[from..].starts_with(word))
-            && let Some(text) = vllm(&line[from + word.len()..])
+            && let Some(text) =
+                vllm(&line[from + word.len()..]).or_else(|| uvicorn(&line[from + word.len()..]))
         {
             return Some((*level, text));
         }
     }
     None
+}
+
+/// A log that lost its beginning can begin inside a head: `NFO 11-20 04:00:11 launcher.py:57] `.
+fn behind_half_a_head(line: &str) -> Option<(Level, &str)> {
+    let cut = LEVELS.iter().find_map(|(word, level)| {
+        let rest = (1..word.len()).find_map(|from| line.strip_prefix(&word[from..]))?;
+        Some((*level, vllm(rest)?))
+    });
+    cut.or_else(|| {
+        let at = line.find(".py:").filter(|at| *at < UNKNOWN_PREFIX)?;
+        let (before, rest) = (&line[..at], &line[at + ".py:".len()..]);
+        let (number, text) = rest.split_once(']')?;
+        let is_head = !number.is_empty()
+            && number.bytes().all(|b| b.is_ascii_digit())
+            && !before.contains(['"', '\'', '`', ','])
+            && !line.starts_with("  ");
+        // Requests and reports are logged in files of their own.
+        let is_news = ["logger", "loggers", "metrics"]
+            .iter()
+            .any(|file| before.ends_with(file));
+        let level = if is_news {
+            Level::Info
+        } else {
+            Level::Unmarked
+        };
+        is_head.then(|| (level, one_space(text)))
+    })
 }
 
 /// The level of lines that other loggers wrote: Python warnings, torch (`W1124 ..`, `[E1124 ..`,
@@ -158,6 +192,15 @@ mod tests {
                 "A worker died",
                 Level::Warning,
             ),
+            (
+                "ver pid=1) INFO:     Shutting down",
+                "Shutting down",
+                Level::Info,
+            ),
+            ("0 16:00:15 [core.py:390]   x", "  x", Level::Unmarked),
+            ("uncher.py:57] x", "x", Level::Unmarked),
+            ("RROR 05-10 16:00:15 [core.py:390] x", "x", Level::Error),
+            ("3:51:50 logger.py:37] x", "x", Level::Info),
             (
                 "vllm-7f9c-abc vllm ERROR 05-10 16:00:15 [core.py:390]     code",
                 "    code",

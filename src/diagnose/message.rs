@@ -75,13 +75,17 @@ fn is_torn_down(before: &[Line]) -> bool {
 }
 
 /// What stands before the input that a check repeats: the input is a user's, or the whole
-/// configuration.
+/// configuration. A line that begins inside it says nothing.
 fn without_input(text: &str) -> &str {
-    ["input_value=", "'input': ", "\"input\": "]
+    let input = ["input_value=", "'input': ", "\"input\": "]
         .iter()
         .filter_map(|marker| text.find(marker))
-        .min()
-        .map_or(text, |at| &text[..at])
+        .min();
+    match input {
+        Some(at) => &text[..at],
+        None if text.contains(", input_type=") => "",
+        None => text,
+    }
 }
 
 fn message(at: usize, rule: &'static Rule, text: &str) -> Message {
@@ -144,6 +148,7 @@ fn may_name_a_cause(line: &Line) -> bool {
         && (!line.is_indented() || is_said)
         && !secondary::DECOYS
             .iter()
+            .chain(secondary::QUOTING)
             .any(|words| line.text.contains(words))
 }
 

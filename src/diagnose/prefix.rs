@@ -17,7 +17,8 @@ pub fn without_prefixes(line: &str) -> &str {
 fn without_one(line: &str) -> Option<&str> {
     match line.as_bytes().first()? {
         b'(' => process(line),
-        b' ' => process(line.strip_prefix(' ')?).or_else(|| exception_group(line)),
+        // A pasted block is indented; no code begins like a process.
+        b' ' => process(line.trim_start()).or_else(|| exception_group(line)),
         b'[' => bracket(line).or_else(|| timestamp(line)),
         b'<' => syslog_priority(line),
         b'^' => line.strip_prefix("^C"),

@@ -4,7 +4,7 @@
 use crate::diagnose::class::Phase;
 use crate::diagnose::line::{Level, Line};
 use crate::diagnose::rules::progress::{LOADED, MARKS, STARTED};
-use crate::diagnose::rules::secondary::{DEAD, STOPPING, STOPPING_ALONE, WINDING_DOWN};
+use crate::diagnose::rules::secondary::{DEAD, QUOTING, STOPPING, STOPPING_ALONE, WINDING_DOWN};
 use crate::diagnose::vocabulary::{Group, Hit, hits};
 
 /// The last start of an engine in a log.
@@ -62,11 +62,18 @@ impl<'a> Story<'a> {
             hits.iter().rev().find(found).map(|hit| hit.at)
         };
         let says = |group: Group| first(group, is_said).is_some();
+        let started = last(Group::Started, |line| starts_with(line, STARTED));
+        // A death before the start was complete is that of an earlier start.
+        let of_this_start = |at: usize| started.is_none_or(|started| at > started);
         let child_death = hits
             .iter()
-            .filter(|hit| hit.holds(Group::Child))
+            .filter(|hit| hit.holds(Group::Child) && of_this_start(hit.at))
             .find_map(|hit| child_death(hit.at, &lines[hit.at]));
-        let announced = first(Group::Dead, is_dead)
+        let announced = hits
+            .iter()
+            .filter(|hit| hit.holds(Group::Dead) && of_this_start(hit.at))
+            .find(|hit| is_dead(&lines[hit.at]))
+            .map(|hit| hit.at)
             .into_iter()
             .chain(child_death.map(|death| death.at))
             .min();
@@ -77,7 +84,7 @@ impl<'a> Story<'a> {
         };
         Self {
             lines,
-            started: last(Group::Started, |line| starts_with(line, STARTED)),
+            started,
             announced,
             stopping: first(Group::Stopping, is_stopping)
                 .into_iter()
@@ -86,7 +93,7 @@ impl<'a> Story<'a> {
             loaded: last(Group::Loaded, |line| starts_with(line, LOADED)),
             child_death,
             says_killed: first(Group::Killed, is_killed).is_some(),
-            says_usage: first(Group::Usage, |line| line.text.starts_with("usage: ")).is_some(),
+            says_usage: first(Group::Usage, is_usage).is_some(),
             has_answered: first(Group::Service, is_service).is_some(),
             is_across_nodes: hits.iter().any(|hit| hit.holds(Group::AcrossNodes)),
             last_life: last(Group::Service, is_life),
@@ -109,10 +116,19 @@ impl<'a> Story<'a> {
                 *last = at;
             }
         }
+        // The second mark of a kind opens another start, and so does the only one behind an end.
         let opened = marks
             .iter()
             .find_map(|(first, last)| first.is_some_and(|first| *last > first).then_some(*last));
-        opened.map_or(lines, |at| &lines[at..])
+        let only = marks.iter().filter_map(|(first, _)| *first).min();
+        let reopened = only.filter(|&at| {
+            hits(&lines[..at]).iter().any(|hit| {
+                let line = &lines[hit.at];
+                (hit.holds(Group::Dead) && is_dead(line))
+                    || (hit.holds(Group::Stopping) && is_stopping(line))
+            })
+        });
+        opened.or(reopened).map_or(lines, |at| &lines[at..])
     }
 
     /// How far the engine had come at a line.
@@ -162,11 +178,19 @@ fn is_said(line: &Line) -> bool {
 
 /// Says this line that an engine died?
 fn is_dead(line: &Line) -> bool {
-    !matches!(line.level, Level::Info | Level::Debug) && !line.is_indented() && contains(line, DEAD)
+    // A dump of the input is made when a step failed, and never otherwise.
+    contains(line, DEAD) && (speaks(line) || line.text.starts_with("Dumping input data"))
+}
+
+/// Does the engine say something of itself here, and not quote somebody or print code?
+fn speaks(line: &Line) -> bool {
+    !matches!(line.level, Level::Info | Level::Debug)
+        && !line.is_indented()
+        && !contains(line, QUOTING)
 }
 
 fn child_death(at: usize, line: &Line) -> Option<ChildDeath> {
-    if matches!(line.level, Level::Info | Level::Debug) || line.is_indented() {
+    if !speaks(line) {
         return None;
     }
     let signal = child_signal(&line.text)?;
@@ -183,6 +207,12 @@ fn is_killed(line: &Line) -> bool {
         && (line.text == "Killed"
             || line.text.ends_with(" Killed")
             || (line.text.contains(": line ") && line.text.contains(" Killed ")))
+}
+
+/// `usage: vllm serve [model_tag] [options]`, and not `.. cache usage: 4.0%`.
+fn is_usage(line: &Line) -> bool {
+    let program = line.text.strip_prefix("usage: ");
+    program.is_some_and(|program| program.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
 /// Lines that only a serving engine writes: reports, and uvicorn's access lines.

@@ -260,6 +260,7 @@ fn without_a_word(story: &Story, evidence: &Evidence, phase: Phase, died: bool) 
         Some(code) if is_signal_stop(code) => FailureClass::Stopped,
         Some(0) if phase == Phase::Serving => FailureClass::Stopped,
         None if story.stopping.is_some() => FailureClass::Stopped,
+        Some(1) if story.stopping.is_some() && phase == Phase::Serving => FailureClass::Stopped,
         None if phase == Phase::Serving => FailureClass::Healthy,
         None if story.says_usage => FailureClass::BadArgument,
         Some(_) | None => FailureClass::Unknown,

@@ -30,6 +30,11 @@ pub const DEAD: &[&str] = &[
     "died unexpectedly",
     "Executor failed.",
     "Engine process (pid",
+    "No heartbeat received from",
+    "The actor died unexpectedly",
+    "The actor is dead because",
+    "function _raise_exception_on_finish",
+    "function _log_task_completion",
     "Frontend process failed during engine core initialization",
 ];
 
@@ -64,8 +69,30 @@ pub const FOLLOWING: &[&str] = &[
     "ray.exceptions.ActorDiedError",
 ];
 
-/// Never a cause, whatever words they hold: dumps of arguments and of requests, hints, requests
-/// that were refused.
+/// Dumps of arguments and of requests: they quote what users wrote.
+pub const QUOTING: &[&str] = &[
+    "non-default args:",
+    "args: Namespace(",
+    "with config: ",
+    "Received request",
+    "Generated response",
+    "Dumping scheduler",
+    // When the line has lost its beginning.
+    "gpu_memory_utilization=",
+    "'gpu_memory_utilization': ",
+    "served_model_name=",
+    "'served_model_name': ",
+    "lora_request:",
+    "lora_request=",
+    "prompt_token_ids:",
+    "prompt_token_ids_len=",
+    "output_token_ids:",
+    "num_computed_tokens=",
+    "num_scheduled_tokens=",
+];
+
+/// Never a cause, whatever words they hold: hints, requests that were refused, look-ups that
+/// vLLM does without.
 pub const DECOYS: &[&str] = &[
     "If out-of-memory error occurs during cudagraph capture",
     "If you are running out of memory",
@@ -75,12 +102,9 @@ pub const DECOYS: &[&str] = &[
     "Possibly too large swap space",
     "This model's maximum context length is",
     "Dumping input data",
-    "Dumping scheduler",
-    "non-default args:",
-    "args: Namespace(",
-    "with config: ",
-    "Received request",
-    "CUDA kernel errors might be asynchronously reported",
+    // The model is a folder, and is looked up on the hub all the same.
+    "retrieving safetensors: ",
+    "retrieving file list: ",
     "leaked semaphore objects",
     "leaked shared_memory objects",
     "destroy_process_group() was not called",

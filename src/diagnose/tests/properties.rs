@@ -60,8 +60,8 @@ fn the_end_of_a_log_says_no_more_than_the_whole() {
 /// May the end of a case's log be called so?
 fn is_less(case: &Case, whole: &Failure, found: &Failure, end: &str) -> bool {
     use FailureClass::{
-        BadArgument, EngineDied, GpuOomServing, GpuOomStartup, GpuUnavailable, Healthy, HostOom,
-        KvCacheTooSmall, NcclFailure, PortInUse, Runtime, Stopped, Unknown,
+        BadArgument, EngineDied, GpuMemoryTaken, GpuOomServing, GpuOomStartup, GpuUnavailable,
+        Healthy, HostOom, KvCacheTooSmall, NcclFailure, PortInUse, Runtime, Stopped, Unknown,
     };
     let is_end_of_a_stop = matches!(case.exit_code, None | Some(0 | 130 | 137 | 143));
     match (case.class, found.class) {
@@ -69,8 +69,8 @@ fn is_less(case: &Case, whole: &Failure, found: &Failure, end: &str) -> bool {
         (Healthy, Healthy) => true,
         (Healthy, _) => false,
         (Stopped, Stopped | Healthy) => true,
-        // A kill that no word explains any more.
-        (Stopped, EngineDied) => case.exit_code == Some(137) && !end.contains("Shutting down"),
+        // A kill, or what an end announces, that no word explains any more.
+        (Stopped, EngineDied) => !end.contains("Shutting down"),
         (Stopped, _) => false,
         (wanted, same) if wanted == same => true,
         // Only the phase can be unknown.
@@ -84,13 +84,16 @@ fn is_less(case: &Case, whole: &Failure, found: &Failure, end: &str) -> bool {
         // What its end dragged along, or how it was cleaned up.
         (_, Stopped) => is_end_of_a_stop,
         (_, Healthy) => case.exit_code.is_none(),
-        (GpuOomStartup | GpuOomServing | HostOom | EngineDied | PortInUse, NcclFailure)
+        (
+            GpuOomStartup | GpuOomServing | GpuMemoryTaken | HostOom | EngineDied | PortInUse,
+            NcclFailure,
+        )
         | (KvCacheTooSmall, GpuOomStartup)
         | (GpuUnavailable, BadArgument) => true,
         (_, HostOom) => {
             case.oom_killed == Some(true)
                 || matches!(case.exit_code, Some(135 | 137))
-                || end.contains("potential root causes")
+                || end.contains("SIGKILL by OOM killer")
         }
         (_, BadArgument) => case.exit_code == Some(2),
         _ => false,
@@ -194,6 +197,32 @@ proptest! {
     ) {
         let log = dressed(&case.log, &[first, second]);
         prop_assert_eq!(case.complaint(&log), None);
+    }
+
+    #[test]
+    fn the_end_from_any_place_says_no_more_than_the_whole(
+        case in written(), place in any::<prop::sample::Index>(),
+    ) {
+        let starts: Vec<usize> = case.log.char_indices().map(|(at, _)| at).collect();
+        prop_assume!(!starts.is_empty());
+        let from = starts[place.index(starts.len())];
+        let (before, end) = case.log.split_at(from);
+        // Inside a prompt of several lines a user's words would stand alone.
+        let inside = before.rfind("Received request").is_some_and(|request| {
+            !before[request..].contains("arams(")
+                && end.split("arams(").next().is_some_and(|quoted| quoted.contains('\n'))
+        });
+        prop_assume!(!inside);
+        let (whole, found) = (case.run(&case.log), case.run(end));
+        let whole_lines = end.split_once('\n').map_or("", |(_, rest)| rest);
+        // Half a line can be what is left of anything; only it must not end a living engine.
+        let lived = matches!(case.class, FailureClass::Healthy | FailureClass::Stopped);
+        let by_half_a_line = holds_cause(&found, end) && !holds_cause(&found, whole_lines);
+        prop_assert!(
+            (by_half_a_line && !lived)
+                || [end, whole_lines].iter().any(|end| is_less(&case, &whole, &found, end)),
+            "{}: {} {} of {:?}", case.name, found.class, found.phase, end
+        );
     }
 
     #[test]
