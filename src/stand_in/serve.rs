@@ -21,7 +21,8 @@ use crate::stand_in::engine::alarm::Alarm;
 use crate::stand_in::engine::cache::BlockPool;
 use crate::stand_in::engine::clock::Engine;
 use crate::stand_in::engine::memory::{
-    Exhausted, FailedAllocation, KvRoom, fit, free_while_serving,
+    Exhausted, FailedAllocation, KvRoom, capture_graphs, free_while_serving, hold_weights,
+    make_room, try_sampler,
 };
 use crate::stand_in::engine::scheduler::Scheduler;
 use crate::stand_in::engine::time::Time;
@@ -268,12 +269,17 @@ async fn try_serve(
     start::engine(log, &settings);
     // Kept for as long as the engine lives.
     let host_memory = load_weights(&settings, faults, pause.mul_f64(0.6), time, log).await?;
-    if let Some(stage) = faults.oom_stage() {
-        return Err(Death::Device(full(stage, &settings)));
-    }
-    let room = fit(&settings).map_err(Death::Device)?;
+    let at = |stage| full_at(stage, faults, &settings);
+    at(OomStage::KvCache)?;
+    let room = make_room(&settings).map_err(Death::Device)?;
     start::kv_room(log, &settings, &room);
+    start::capturing(log, &settings);
     time.sleep(pause.mul_f64(0.3)).await;
+    at(OomStage::Graphs)?;
+    capture_graphs(&settings).map_err(Death::Device)?;
+    start::captured(log, &settings, time.since(began));
+    at(OomStage::Sampler)?;
+    try_sampler(&settings).map_err(Death::Device)?;
     start::initialized(log, &settings, &room, time.since(began));
 
     let card = Card {
@@ -319,6 +325,14 @@ async fn outlive(life: &Life, time: Time, log: &Log) -> Death {
     };
     time.sleep(lingers).await;
     Death::Engine
+}
+
+/// Dies here if a scenario wants the card to be full at this stage.
+fn full_at(stage: OomStage, faults: &Faults, settings: &Settings) -> Result<(), Death> {
+    if faults.oom_stage() == Some(stage) {
+        return Err(Death::Device(full(stage, settings)));
+    }
+    Ok(())
 }
 
 /// A card that is full at some stage of the start, by the will of a scenario: there is a little
@@ -408,6 +422,8 @@ async fn load_weights(
         memory::take_aside(bytes).await.ok_or(Death::Host(bytes))?
     };
     time.sleep_until(began + pause).await;
+    full_at(OomStage::Weights, faults, settings)?;
+    hold_weights(settings).map_err(Death::Device)?;
     start::loaded(log, settings, time.since(began));
     Ok(memory)
 }

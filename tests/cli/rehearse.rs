@@ -106,3 +106,86 @@ fn a_plan_is_not_misled_by_a_rehearsal_at_another_speed() {
         .ends_with_code(0);
     assert!(plan(&folder).contains("measured in 4 attempts"));
 }
+
+/// The versions that a stand-in plays; `check` names them where a profile names another.
+const VERSIONS: [&str; 7] = [
+    "0.6.4", "0.8.5", "0.9.2", "0.10.1", "0.11.0", "0.18.0", "0.32.0",
+];
+
+#[test]
+fn every_version_of_vllm_is_attested_measured_and_named_when_it_dies() {
+    for version in VERSIONS {
+        let folder = Folder::new();
+        let profile = folder.read("profiles/fast.toml");
+        folder.write(
+            "profiles/fast.toml",
+            &profile.replace(
+                "[stand-in]",
+                &format!("[stand-in]\nvllm-version = \"{version}\""),
+            ),
+        );
+        let experiment = folder.read("experiments/small.toml");
+        folder.write(
+            "experiments/small.toml",
+            &experiment.replace("repeats = 2", "repeats = 1"),
+        );
+        folder
+            .gridrun(&["rehearse", "--runtime=process", "experiments/small.toml"])
+            .ends_with_code(0);
+        let journal = folder.journal();
+        let settled: Vec<_> = journal
+            .iter()
+            .filter(|line| line["event"] == "attempt-settled")
+            .collect();
+        let measured: Vec<_> = settled
+            .iter()
+            .filter(|line| line["outcome"] == "measured")
+            .collect();
+        assert_eq!((settled.len(), measured.len()), (3, 2), "{version}");
+        for attempt in measured {
+            assert_eq!(attempt["engine"]["version"], version);
+            assert_eq!(attempt["engine"]["block_size"], 16, "{version}");
+            let attested: Vec<_> = attempt["attestation"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|flag| flag["attested"].as_str().unwrap())
+                .collect();
+            assert_eq!(attested, ["confirmed", "confirmed"], "{version}: {attempt}");
+        }
+        let dead = settled
+            .iter()
+            .find(|line| line["outcome"] != "measured")
+            .unwrap();
+        assert_eq!(
+            (&dead["class"], &dead["stage"]),
+            (&"kv_cache_too_small".into(), &"kv_profile".into()),
+            "{version}: {dead}"
+        );
+        // The log alone says the same.
+        let run = folder.runs().remove(0);
+        let cell = dead["attempt"]["cell"].as_str().unwrap();
+        let log = find_log(&run, cell);
+        let ran = folder
+            .gridrun(&["diagnose", "--format=json", "--exit-code=1", "--log", &log])
+            .ends_with_code(0);
+        let verdict: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(verdict["class"], "kv_cache_too_small", "{version}");
+    }
+}
+
+/// The engine's log of a cell's only attempt.
+fn find_log(run: &std::path::Path, cell: &str) -> String {
+    let mut folders = vec![run.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.ends_with("engine.log") && path.to_string_lossy().contains(cell) {
+                return path.to_string_lossy().into_owned();
+            }
+        }
+    }
+    panic!("{cell} has left no log in {}", run.display())
+}

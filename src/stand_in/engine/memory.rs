@@ -53,7 +53,7 @@ pub enum Exhausted {
         max_num_seqs: usize,
         allocation: FailedAllocation,
     },
-    /// The card is full when buffers are made.
+    /// The card is full when the KV cache is made.
     Device { allocation: FailedAllocation },
     /// The card is full when CUDA graphs are captured.
     Graphs { allocation: FailedAllocation },
@@ -67,59 +67,104 @@ pub struct FailedAllocation {
     pub free: u64,
 }
 
-/// Does the engine fit, and with how much room for the KV cache?
-pub fn fit(settings: &Settings) -> Result<KvRoom, Exhausted> {
-    let numbers = &settings.numbers;
-    let total = numbers.gpu_memory;
-    if numbers.weights > total {
+/// First of four: can the card hold the weights?
+pub fn hold_weights(settings: &Settings) -> Result<(), Exhausted> {
+    let (weights, total) = (settings.numbers.weights, settings.numbers.gpu_memory);
+    if weights > total {
         let allocation = FailedAllocation {
-            tried: numbers.weights,
+            tried: weights,
             total,
             free: total,
         };
         return Err(Exhausted::Weights { allocation });
     }
-    let batch = settings.max_num_batched_tokens as u64;
-    let activations = numbers.activation_bytes_per_token.saturating_mul(batch);
-    let resident = numbers.weights.saturating_add(activations);
-    let share = share_of(total, settings.gpu_memory_utilization);
-    let (kv, taken) = match settings.kv_cache_memory_bytes {
-        Some(explicit) => (explicit, resident.saturating_add(explicit)),
-        None => (share.saturating_sub(resident), share),
-    };
-    let room = cache_room(settings, kv)?;
+    Ok(())
+}
+
+/// Second of four: how much room is there for the KV cache? The card must hold the weights.
+pub fn make_room(settings: &Settings) -> Result<KvRoom, Exhausted> {
+    let total = settings.numbers.gpu_memory;
+    let Shares {
+        resident,
+        cache,
+        taken,
+    } = Shares::of(settings);
+    let room = cache_room(settings, cache)?;
     if taken > total {
-        let free = total.saturating_sub(resident);
         let allocation = FailedAllocation {
-            tried: kv,
+            tried: cache,
             total,
-            free,
+            free: total.saturating_sub(resident),
         };
         return Err(Exhausted::Device { allocation });
-    }
-    let free = total - taken;
-    let seqs = settings.max_num_seqs;
-    let warm_up = numbers.overhead_per_seq.saturating_mul(seqs as u64);
-    if free < numbers.overhead {
-        let allocation = FailedAllocation {
-            tried: numbers.overhead,
-            total,
-            free,
-        };
-        return Err(Exhausted::Device { allocation });
-    }
-    if free - numbers.overhead < warm_up {
-        let allocation = FailedAllocation {
-            tried: warm_up,
-            total,
-            free: free - numbers.overhead,
-        };
-        return Err(Exhausted::SamplerWarmUp {
-            max_num_seqs: seqs,
-            allocation,
-        });
     }
     Ok(room)
+}
+
+/// Third of four: does what lies outside of the utilised share hold the graphs? There must be
+/// room for the KV cache.
+pub fn capture_graphs(settings: &Settings) -> Result<(), Exhausted> {
+    let (total, tried) = (settings.numbers.gpu_memory, settings.numbers.overhead);
+    let free = total.saturating_sub(Shares::of(settings).taken);
+    if free < tried {
+        let allocation = FailedAllocation { tried, total, free };
+        return Err(Exhausted::Graphs { allocation });
+    }
+    Ok(())
+}
+
+/// Last of four: does what the graphs leave hold the sampler's warm-up?
+pub fn try_sampler(settings: &Settings) -> Result<(), Exhausted> {
+    let numbers = &settings.numbers;
+    let (total, seqs) = (numbers.gpu_memory, settings.max_num_seqs);
+    let tried = numbers.overhead_per_seq.saturating_mul(seqs as u64);
+    let taken = Shares::of(settings).taken.saturating_add(numbers.overhead);
+    let free = total.saturating_sub(taken);
+    if free < tried {
+        return Err(Exhausted::SamplerWarmUp {
+            max_num_seqs: seqs,
+            allocation: FailedAllocation { tried, total, free },
+        });
+    }
+    Ok(())
+}
+
+/// All four.
+#[cfg(test)]
+pub fn fit(settings: &Settings) -> Result<KvRoom, Exhausted> {
+    hold_weights(settings)?;
+    let room = make_room(settings)?;
+    capture_graphs(settings)?;
+    try_sampler(settings)?;
+    Ok(room)
+}
+
+/// Who takes how much of the card, in bytes.
+struct Shares {
+    /// Weights and the activations of the largest batch.
+    resident: u64,
+    cache: u64,
+    /// What the engine takes for itself; the rest is outside.
+    taken: u64,
+}
+
+impl Shares {
+    fn of(settings: &Settings) -> Self {
+        let numbers = &settings.numbers;
+        let batch = settings.max_num_batched_tokens as u64;
+        let activations = numbers.activation_bytes_per_token.saturating_mul(batch);
+        let resident = numbers.weights.saturating_add(activations);
+        let share = share_of(numbers.gpu_memory, settings.gpu_memory_utilization);
+        let (cache, taken) = match settings.kv_cache_memory_bytes {
+            Some(explicit) => (explicit, resident.saturating_add(explicit)),
+            None => (share.saturating_sub(resident), share),
+        };
+        Self {
+            resident,
+            cache,
+            taken,
+        }
+    }
 }
 
 fn cache_room(settings: &Settings, bytes: u64) -> Result<KvRoom, Exhausted> {
@@ -264,7 +309,7 @@ mod tests {
         };
         assert_eq!(
             fit_with("--stand-in-overhead 201MiB"),
-            Err(Exhausted::Device { allocation })
+            Err(Exhausted::Graphs { allocation })
         );
     }
 

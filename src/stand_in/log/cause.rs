@@ -78,12 +78,7 @@ pub fn cause_of(version: VllmVersion, rank: usize, why: &Exhausted) -> Cause {
             allocation,
         } => match version.generation() {
             // V0 does not try the sampler; its card fills up when graphs are captured.
-            Generation::V0 => Cause {
-                raised: Raised::Workers,
-                frame: V0_CAPTURE,
-                class: "torch.OutOfMemoryError",
-                message: torch_sentence(version, rank, allocation),
-            },
+            Generation::V0 => graphs(version, rank, allocation),
             Generation::V1 => Cause {
                 raised: Raised::Workers,
                 frame: (
@@ -106,20 +101,7 @@ pub fn cause_of(version: VllmVersion, rank: usize, why: &Exhausted) -> Cause {
             class: "torch.OutOfMemoryError",
             message: torch_sentence(version, rank, allocation),
         },
-        Exhausted::Graphs { allocation } => Cause {
-            raised: Raised::Workers,
-            frame: match version.generation() {
-                Generation::V0 => V0_CAPTURE,
-                Generation::V1 => (
-                    "v1/worker/gpu_model_runner.py",
-                    6105,
-                    "capture_model",
-                    "self._capture_cudagraphs(",
-                ),
-            },
-            class: "torch.OutOfMemoryError",
-            message: torch_sentence(version, rank, allocation),
-        },
+        Exhausted::Graphs { allocation } => graphs(version, rank, allocation),
         Exhausted::Device { allocation } => Cause {
             raised: Raised::Workers,
             frame: match version.generation() {
@@ -142,12 +124,29 @@ pub fn cause_of(version: VllmVersion, rank: usize, why: &Exhausted) -> Cause {
     }
 }
 
-const V0_CAPTURE: Frame = (
-    "worker/model_runner.py",
-    1490,
-    "capture_model",
-    "graph_runner.capture(**capture_inputs)",
-);
+/// A card that is full when graphs are captured.
+fn graphs(version: VllmVersion, rank: usize, allocation: FailedAllocation) -> Cause {
+    let frame = match version.generation() {
+        Generation::V0 => (
+            "worker/model_runner.py",
+            1490,
+            "capture_model",
+            "graph_runner.capture(**capture_inputs)",
+        ),
+        Generation::V1 => (
+            "v1/worker/gpu_model_runner.py",
+            6105,
+            "capture_model",
+            "self._capture_cudagraphs(",
+        ),
+    };
+    Cause {
+        raised: Raised::Workers,
+        frame,
+        class: "torch.OutOfMemoryError",
+        message: torch_sentence(version, rank, allocation),
+    }
+}
 
 const NO_BLOCKS: &str = "No available memory for the cache blocks. Try increasing \
                          `gpu_memory_utilization` when initializing the engine";

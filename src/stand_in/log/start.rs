@@ -322,12 +322,13 @@ fn share(settings: &Settings) -> u64 {
     (settings.numbers.gpu_memory as f64 * settings.gpu_memory_utilization) as u64
 }
 
-/// The graphs are captured, the engine is ready.
-pub fn initialized(log: &Log, settings: &Settings, room: &KvRoom, took: Duration) {
-    let version = log.version();
-    let seconds = took.as_secs_f64();
-    if !is_eager(settings) {
-        if version == V0_6_4 {
+/// The workers begin to capture graphs.
+pub fn capturing(log: &Log, settings: &Settings) {
+    if is_eager(settings) {
+        return;
+    }
+    match log.version() {
+        V0_6_4 => {
             for worker in log.speakers() {
                 log.line(
                     worker,
@@ -342,13 +343,42 @@ pub fn initialized(log: &Log, settings: &Settings, room: &KvRoom, took: Duration
                 );
             }
         }
-        let graphs = gib_in_two_places(settings.numbers.overhead);
-        let text = format!("Graph capturing finished in {seconds:.0} secs, took {graphs} GiB");
-        for worker in log.speakers() {
-            log.line(worker, Level::Info, place::CAPTURED, &text);
+        V0_8_5 => {}
+        V0_9_2 => bar(log, "Capturing CUDA graph shapes"),
+        V0_10_1 | V0_11_0 | V0_18_0 | V0_32_0 => {
+            bar(
+                log,
+                "Capturing CUDA graphs (mixed prefill-decode, PIECEWISE)",
+            );
         }
     }
-    match version {
+}
+
+/// The bar of something that begins.
+fn bar(log: &Log, what: &str) {
+    log.python_in(
+        Process::Worker(0),
+        format_args!("\r{what}:   0%|          | 0/35 [00:00<?, ?it/s]"),
+    );
+}
+
+/// The graphs are captured.
+pub fn captured(log: &Log, settings: &Settings, took: Duration) {
+    if is_eager(settings) {
+        return;
+    }
+    let seconds = took.as_secs_f64();
+    let graphs = gib_in_two_places(settings.numbers.overhead);
+    let text = format!("Graph capturing finished in {seconds:.0} secs, took {graphs} GiB");
+    for worker in log.speakers() {
+        log.line(worker, Level::Info, place::CAPTURED, &text);
+    }
+}
+
+/// The engine is ready.
+pub fn initialized(log: &Log, settings: &Settings, room: &KvRoom, took: Duration) {
+    let seconds = took.as_secs_f64();
+    match log.version() {
         V0_6_4 => {}
         V0_8_5 | V0_9_2 | V0_10_1 | V0_11_0 | V0_18_0 => log.core(
             place::INITIALIZED,
