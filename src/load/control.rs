@@ -93,7 +93,11 @@ impl<'a> Control<'a> {
         }
     }
 
-    async fn health(&self) -> Result<(), ControlError> {
+    /// Whether `/health` is green.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn health(&self) -> Result<(), ControlError> {
         self.ask(Method::GET, "/health", None, STEP_TIMEOUT)
             .await
             .map(drop)

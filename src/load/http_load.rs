@@ -72,6 +72,10 @@ impl Load for HttpLoad {
         self.control(target).probe().await
     }
 
+    async fn is_healthy(&self, target: &Target) -> bool {
+        self.control(target).health().await.is_ok()
+    }
+
     async fn facts(&self, server: &ReadyServer) -> Result<Observed, LoadError> {
         let control = self.control(server.target());
         let cannot_ask = |error| load_error("cannot ask the engine what it is".to_owned(), error);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,12 +45,16 @@ pub enum Script {
     },
     /// `/health` never turns green.
     NeverReady,
-    /// `/health` is green and no completion comes.
+    /// `/health` is green and completions are refused.
     HealthyOnly,
+    /// `/health` is green and completions stay open.
+    NeverAnswers,
     /// Serves until the node runs, then requests fail and the process exits a while later.
     DiesUnderLoad,
     /// Every request of the node fails and the engine serves on.
     FailsRequests,
+    /// One request of the node fails, and so do some looks at the engine after it.
+    RefusesForAWhile,
     /// The connection to the runtime breaks while it starts.
     RuntimeVanishes,
     Refused(&'static str),
@@ -215,11 +219,25 @@ struct FakeLoad {
     stop_during_node: Option<Cancel>,
     /// A node has run against the engine that dies under load.
     dying: AtomicBool,
+    /// Looks that are still refused.
+    refusals: AtomicU32,
+}
+
+impl FakeLoad {
+    fn is_refused(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        self.refusals
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less)
+            .is_ok()
+    }
 }
 
 impl Load for FakeLoad {
     async fn probe(&self, target: &Target) -> Probe {
         tokio::time::sleep(Duration::from_millis(10)).await;
+        if target.base_url.starts_with("NeverAnswers") {
+            std::future::pending::<()>().await;
+        }
         match target.base_url.as_str() {
             url if url.starts_with("Dies {")
                 || url.starts_with("Never")
@@ -230,6 +248,7 @@ impl Load for FakeLoad {
                 }
             }
             url if url.starts_with("HealthyOnly")
+                || self.is_refused()
                 || (url.starts_with("DiesUnderLoad") && self.dying.load(Ordering::Relaxed)) =>
             {
                 Probe::HealthyOnly {
@@ -238,6 +257,10 @@ impl Load for FakeLoad {
             }
             _ => Probe::Ready,
         }
+    }
+
+    async fn is_healthy(&self, target: &Target) -> bool {
+        target.base_url.starts_with("NeverAnswers")
     }
 
     async fn facts(&self, _server: &ReadyServer) -> Result<Observed, LoadError> {
@@ -267,6 +290,9 @@ impl Load for FakeLoad {
         let url = &server.target().base_url;
         self.dying
             .store(url.starts_with("DiesUnderLoad"), Ordering::Relaxed);
+        let refuses = url.starts_with("RefusesForAWhile");
+        self.refusals
+            .store(3 * u32::from(refuses), Ordering::Relaxed);
         let fails = url.starts_with("DiesUnderLoad") || url.starts_with("FailsRequests");
         let status = if fails {
             NodeStatus::Failed {
@@ -288,7 +314,7 @@ impl Load for FakeLoad {
                 took_ms: Some(2000.0),
                 metrics,
                 n_requests: 4,
-                n_failed: if fails { 4 } else { 0 },
+                n_failed: if fails { 4 } else { u32::from(refuses) },
                 notes: Vec::new(),
             },
             requests: Vec::new(),
@@ -504,6 +530,7 @@ impl Bench {
         let load = FakeLoad {
             stop_during_node: self.stop_during_node.then(|| self.cancel.clone()),
             dying: AtomicBool::new(false),
+            refusals: AtomicU32::new(0),
         };
         let run = &self.manifest.experiment.run;
         let planned = plan(&self.manifest.cells, run.repeats, run.seed);

@@ -9,6 +9,7 @@ use crate::measure::prompt::PromptBook;
 use crate::measure::request::Request;
 use crate::runner::cancel::Cancel;
 use crate::runner::ports::{Engine, Load, Probe, ReadyServer, RuntimeError};
+use crate::runner::ready::{Looked, look};
 use crate::spec::experiment::{Experiment, OnMiss, Workload};
 
 /// An engine whose worker died answers errors for a while before it exits by itself: 8 s were
@@ -139,27 +140,26 @@ impl<L: Load> Nodes<'_, L> {
         if record.report.n_failed == 0 {
             return Ok(NodeEnd::Ended(record));
         }
-        // Failed requests may be the first sign of a death that the process itself shows later.
+        // Failed requests may be the first sign of a death that the process itself shows later,
+        // or the last of a burst of refusals that is over in a moment.
+        let target = self.server.target();
         let probe = tokio::select! {
             biased;
             () = self.cancel.asked() => return Ok(NodeEnd::Cancelled),
-            probe = self.load.probe(self.server.target()) => probe,
+            probe = self.load.probe(target) => probe,
         };
-        let patience = dying_takes_at_most(self.experiment);
-        let patience = self.server.scale().patience(patience);
-        match probe {
-            Probe::Ready => Ok(NodeEnd::Ended(record)),
-            Probe::NotYet { because } | Probe::HealthyOnly { because } => {
-                tokio::select! {
-                    biased;
-                    () = self.cancel.asked() => Ok(NodeEnd::Cancelled),
-                    exited = engine.exited() => exited.map(|()| NodeEnd::EngineExited(Some(record))),
-                    () = tokio::time::sleep(patience) => {
-                        Ok(NodeEnd::Unresponsive(record, because))
-                    }
-                }
-            }
-        }
+        let found = match probe {
+            Probe::Ready => return Ok(NodeEnd::Ended(record)),
+            Probe::NotYet { because } | Probe::HealthyOnly { because } => because,
+        };
+        let (patience, scale) = (dying_takes_at_most(self.experiment), self.server.scale());
+        let looked = look(engine, self.load, target, patience, scale, self.cancel).await?;
+        Ok(match looked {
+            Looked::Serves => NodeEnd::Ended(record),
+            Looked::Exited => NodeEnd::EngineExited(Some(record)),
+            Looked::Deadline { .. } => NodeEnd::Unresponsive(record, found),
+            Looked::Cancelled => NodeEnd::Cancelled,
+        })
     }
 }
 

@@ -122,6 +122,9 @@ pub trait Load: Send + Sync {
     /// completion comes back.
     fn probe(&self, target: &Target) -> impl Future<Output = Probe> + Send;
 
+    /// Whether `/health` is green now.
+    fn is_healthy(&self, target: &Target) -> impl Future<Output = bool> + Send;
+
     /// What a ready engine says of itself.
     fn facts(
         &self,

@@ -104,6 +104,28 @@ async fn an_engine_that_never_becomes_ready_is_stopped_at_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deadline_that_cuts_the_first_look_short_does_not_hide_that_the_engine_is_healthy() {
+    let ran = Bench::new(&["a"], &[Script::NeverAnswers, Script::NeverAnswers])
+        .run()
+        .await;
+    let ends: Vec<_> = ran
+        .events
+        .iter()
+        .filter(|event| event.starts_with("failed"))
+        .collect();
+    assert_eq!(ends, ["failed Unresponsive", "failed Unresponsive"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_refuses_for_a_moment_is_not_given_up() {
+    let ran = Bench::new(&["a"], &[Script::RefusesForAWhile]).run().await;
+    let settled = ran.finished.settled;
+    assert_eq!(settled.len(), 1, "{settled:?}");
+    let outcome = &settled[0].outcome;
+    assert!(matches!(outcome, Outcome::Measured(_)), "{outcome:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn durations_of_an_attempt_are_told_in_the_time_of_its_engine() {
     let mut told = Vec::new();
     for speed in [1.0, 20.0] {

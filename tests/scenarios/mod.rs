@@ -123,6 +123,7 @@ pub const QUICK: Group = Group {
             &[WORKER_DIED; 2],
         ),
         played("http-errors", &[ONE_FAILED]),
+        played("http-errors-late", &["measured 5/6, stopped with 0"]),
         played("cut-stream", &[ONE_FAILED]),
         played(
             "garbled-stream",

@@ -8,10 +8,11 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde_json::json;
 
 use crate::spec::scenario::MissingMetrics;
+use crate::stand_in::http::reply::json_response;
 use crate::stand_in::scenario::serving::{Serving, Verdict};
 use crate::stand_in::scenario::stream::twisted;
 
@@ -40,7 +41,7 @@ pub async fn befall(State(serving): State<Arc<Serving>>, request: Request, next:
     }
     tokio::select! {
         biased;
-        _ = serving.life.ended() => error(StatusCode::INTERNAL_SERVER_ERROR, DEAD),
+        _ = serving.life.ended() => dead(),
         response = answer(&serving, request, next) => response,
     }
 }
@@ -50,10 +51,13 @@ async fn answer(serving: &Arc<Serving>, request: Request, next: Next) -> Respons
     match serving.verdict(number) {
         Verdict::Answered => {}
         Verdict::Hangs => return std::future::pending().await,
-        Verdict::Unanswered => return error(StatusCode::INTERNAL_SERVER_ERROR, DEAD),
+        Verdict::Unanswered => return dead(),
         Verdict::Refused(status) => {
-            let status = StatusCode::from_u16(status).expect("the key table keeps it below 600");
-            return error(status, status.canonical_reason().unwrap_or("Error"));
+            let code = StatusCode::from_u16(status).ok();
+            let words = code
+                .and_then(|code| code.canonical_reason())
+                .unwrap_or("Error");
+            return error(status, words, words);
         }
     }
     let response = next.run(request).await;
@@ -78,28 +82,26 @@ fn is_stream(response: &Response) -> bool {
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
-fn error(status: StatusCode, message: &str) -> Response {
-    let kind = match status {
-        StatusCode::INTERNAL_SERVER_ERROR => "InternalServerError",
-        _ => status.canonical_reason().unwrap_or("Error"),
-    };
+fn error(status: u16, message: &str, kind: &str) -> Response {
     let body = json!({"error": {
         "message": message,
         "type": kind,
         "param": null,
-        "code": status.as_u16(),
+        "code": status,
     }});
-    let content = [(CONTENT_TYPE, "application/json")];
-    (status, content, body.to_string()).into_response()
+    json_response(status, &body)
+}
+
+/// HTTP 500 of a front end that has no engine any more.
+fn dead() -> Response {
+    error(500, DEAD, "InternalServerError")
 }
 
 /// The page of `/metrics` without what is missing.
 async fn without(response: Response, missing: MissingMetrics) -> Response {
     let prefix = match missing {
         MissingMetrics::Page => {
-            let body = json!({"detail": "Not Found"}).to_string();
-            let content = [(CONTENT_TYPE, "application/json")];
-            return (StatusCode::NOT_FOUND, content, body).into_response();
+            return json_response(404, &json!({"detail": "Not Found"}));
         }
         MissingMetrics::Names => "vllm:",
         MissingMetrics::PrefixCounters => "vllm:prefix_cache_",
