@@ -10,3 +10,5 @@ pub mod parameters;
 pub mod pythonic;
 pub mod reasoning;
 pub mod registry;
+#[cfg(test)]
+mod tests;
