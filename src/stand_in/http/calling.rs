@@ -112,11 +112,16 @@ impl Calling {
         };
         match decide(messages, &self.tools, demand) {
             Intent::Calls(mut calls) => {
-                let single = self.parallel == Parallel::Single || demand != Demand::Some;
-                if single && demand != Demand::Free {
-                    calls.truncate(1);
-                }
-                if self.parallel == Parallel::Single && self.forces() != Forces::List {
+                // A grammar ends after one call, and a named function is one. A model that
+                // writes as it likes writes them all, and only the first is shown.
+                let single = match (demand, self.parallel) {
+                    (Demand::Named(_), _) | (Demand::Some, Parallel::Single) => true,
+                    (Demand::Free, Parallel::Single) => {
+                        matches!(self.forces(), Forces::Grammar(_))
+                    }
+                    (Demand::Free | Demand::Some, Parallel::Allowed) => false,
+                };
+                if single {
                     calls.truncate(1);
                 }
                 form.filter(|_| !calls.is_empty())

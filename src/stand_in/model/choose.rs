@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::stand_in::model::fill::fill;
 use crate::stand_in::model::tokens::content_of;
 use crate::stand_in::model::tool_call::Call;
-use crate::stand_in::model::words::{Kind, significant, things};
+use crate::stand_in::model::words::{Join, Kind, significant, things};
 
 /// Most characters of a tool's result that an answer quotes.
 const QUOTE: usize = 600;
@@ -192,27 +192,27 @@ fn joined_things(clause: &str) -> Vec<String> {
     let found = things(clause);
     let Some(first) = found
         .windows(2)
-        .position(|pair| pair[1].joined && pair[0].kind == pair[1].kind)
+        .position(|pair| pair[1].joined.is_some() && pair[0].kind == pair[1].kind)
     else {
         return Vec::new();
     };
-    let group: Vec<&str> = found[first..]
+    let rest = &found[first..];
+    let n = 1 + rest[1..]
         .iter()
-        .enumerate()
-        .take_while(|(place, thing)| {
-            *place == 0 || (thing.joined && thing.kind == found[first].kind)
-        })
-        .map(|(_, thing)| thing.text.as_str())
-        .collect();
-    if found[first].kind == Kind::Quotation {
+        .take_while(|thing| thing.joined.is_some() && thing.kind == rest[0].kind)
+        .count();
+    let group = &rest[..n];
+    // Commas alone may as well belong to one thing.
+    if rest[0].kind == Kind::Quotation || group.iter().all(|thing| thing.joined != Some(Join::Word))
+    {
         return Vec::new();
     }
     group
         .iter()
         .map(|kept| {
             let mut text = clause.to_owned();
-            for other in group.iter().filter(|other| *other != kept) {
-                text = text.replacen(other, "", 1);
+            for other in group.iter().filter(|other| other.text != kept.text) {
+                text = text.replacen(&other.text, "", 1);
             }
             text
         })
@@ -323,6 +323,8 @@ fn split<'a>(text: &'a str, borders: &[&str]) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
     use serde_json::json;
 
     use super::*;
@@ -391,6 +393,10 @@ mod tests {
             (
                 "I need flights from Oslo to Rome, please",
                 r#"search_flights{"origin":"Oslo","destination":"Rome"}"#,
+            ),
+            (
+                "What's the weather like in San Francisco, CA?",
+                r#"get_weather{"city":"San Francisco, CA"}"#,
             ),
             ("Who wrote Faust?", "words"),
         ] {
@@ -471,5 +477,48 @@ mod tests {
             calls_of(&messages, Demand::Named("get_time")),
             r#"get_time{"place":"Ada"}"#
         );
+    }
+
+    /// Any JSON, with the words of schemas in it.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let scalar = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "(string|integer|array|object|boolean|number|#/properties/a|é)".prop_map(Value::from),
+        ];
+        let key =
+            "(a|type|properties|required|items|enum|const|default|minimum|anyOf|\\$ref|maxLength)";
+        scalar.prop_recursive(5, 40, 4, move |inner| {
+            prop_oneof![
+                vec(inner.clone(), 0..4).prop_map(Value::from),
+                vec((key, inner), 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_conversation_with_any_tools_is_decided_alike_every_time(
+            words in "(get|weather|Paris|a|,|'é|\"|and|then|it|7|-|1e9|\\.| |🦀\n){0,30}",
+            result in any_json(),
+            parameters in any_json(),
+        ) {
+            let tools = [json!({"function": {"name": "get_weather", "parameters": parameters}})];
+            let messages = [
+                json!({"role": "user", "content": words}),
+                json!({"role": "assistant", "tool_calls": [{}]}),
+                json!({"role": "tool", "content": result.to_string()}),
+            ];
+            for demand in [Demand::Free, Demand::Some, Demand::Named("get_weather")] {
+                for n in [1, 3] {
+                    let intent = decide(&messages[..n], &tools, demand);
+                    assert_eq!(intent, decide(&messages[..n], &tools, demand));
+                    let calls = matches!(&intent, Intent::Calls(calls) if !calls.is_empty());
+                    assert!(calls || demand == Demand::Free, "{intent:?}");
+                }
+            }
+        }
     }
 }

@@ -121,7 +121,7 @@ fn members(value: &Value, key: &str, found: &mut Vec<Found>) {
             kind,
             text,
             before: key.to_owned(),
-            joined: false,
+            joined: None,
         });
     };
     match value {
@@ -351,6 +351,14 @@ fn array(
                 };
                 named.into_iter().map(Value::String).collect()
             }
+            "string" => {
+                let cues = cues_of(&names_of(name));
+                let fits = |found: &Found| {
+                    found.kind == Kind::Name && cues.contains(&found.before.as_str())
+                };
+                let named = sources.take_all(fits);
+                named.into_iter().map(Value::String).collect()
+            }
             "object" if need == Need::Required => {
                 vec![Value::Object(object(items, root, sources, depth - 1))]
             }
@@ -414,14 +422,25 @@ const FREE_TEXT: &[&str] = &[
     "comment",
 ];
 
-fn string(name: &str, schema: &Value, need: Need, sources: &mut Sources) -> Option<String> {
-    // The schema says whose name it is: `to` and `from` are empty words elsewhere.
+/// The words of a parameter's name, stemmed and as they are: `to` and `from` are empty words
+/// elsewhere.
+fn names_of(name: &str) -> Vec<String> {
+    let lower = name.to_lowercase();
     let mut words = significant(name);
-    words.extend(
-        name.to_lowercase()
-            .split(['_', '-', ' '])
-            .map(str::to_owned),
-    );
+    words.extend(lower.split(['_', '-', ' ']).map(str::to_owned));
+    words
+}
+
+/// The words in front of what a parameter of these words takes.
+fn cues_of(words: &[String]) -> Vec<&'static str> {
+    CUES.iter()
+        .filter(|(_, names)| words.iter().any(|word| names.contains(&word.as_str())))
+        .flat_map(|(cues, _)| cues.iter().copied())
+        .collect()
+}
+
+fn string(name: &str, schema: &Value, need: Need, sources: &mut Sources) -> Option<String> {
+    let words = names_of(name);
     let has = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
     let format = schema["format"].as_str().unwrap_or_default();
     let shaped: Option<fn(&Found) -> bool> = if format.starts_with("date") || has(&["dat", "date"])
@@ -434,11 +453,7 @@ fn string(name: &str, schema: &Value, need: Need, sources: &mut Sources) -> Opti
     } else {
         None
     };
-    let cues: Vec<&str> = CUES
-        .iter()
-        .filter(|(_, names)| has(names))
-        .flat_map(|(cues, _)| cues.iter().copied())
-        .collect();
+    let cues = cues_of(&words);
     let found = shaped
         .and_then(|fits| sources.take(fits))
         .or_else(|| sources.take(|found| found.kind != Kind::Number && is_announced(found, &words)))

@@ -121,6 +121,10 @@ pub fn significant(text: &str) -> Vec<String> {
 
 /// Enough of a stemmer that `bookings`, `booked` and `book` meet.
 fn stem(word: &str) -> &str {
+    let word = word
+        .strip_suffix("ly")
+        .filter(|rest| rest.len() > 3)
+        .unwrap_or(word);
     let singular = word
         .strip_suffix('s')
         .filter(|rest| rest.len() > 2 && !rest.ends_with(['s', 'u', 'i']))
@@ -152,8 +156,16 @@ pub struct Found {
     pub text: String,
     /// The word in front of it in lower case, articles left out.
     pub before: String,
-    /// Whether it is joined to the thing in front of it by `and`, `or` or a comma.
-    pub joined: bool,
+    /// How it is joined to the thing in front of it, if it is.
+    pub joined: Option<Join>,
+}
+
+/// What joins two things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// `and` or `or`.
+    Word,
+    Comma,
 }
 
 /// One word, with what stands around it.
@@ -191,7 +203,13 @@ pub fn things(text: &str) -> Vec<Found> {
             && !joining
             && followed
             && found.last().is_some_and(|last| last.kind == Kind::Name);
+        // "San Francisco, CA" is one place.
+        let state = followed && !joining && word.parted && is_state(word.text);
         match found.last_mut() {
+            Some(last) if state && last.kind == Kind::Name => {
+                last.text.push_str(", ");
+                last.text.push_str(word.text);
+            }
             Some(last) if goes_on => {
                 last.text.push(' ');
                 last.text.push_str(word.text);
@@ -201,12 +219,20 @@ pub fn things(text: &str) -> Vec<Found> {
                 text: number_of_word(&lower)
                     .map_or_else(|| word.text.to_owned(), |number| number.to_string()),
                 before: before.clone(),
-                joined: followed && (joining || word.parted),
+                joined: match (followed, joining, word.parted) {
+                    (true, true, _) => Some(Join::Word),
+                    (true, false, true) => Some(Join::Comma),
+                    (true, false, false) | (false, _, _) => None,
+                },
             }),
         }
         (joining, followed) = (false, true);
     }
     found
+}
+
+fn is_state(text: &str) -> bool {
+    text.len() == 2 && text.chars().all(|letter| letter.is_ascii_uppercase())
 }
 
 fn kind_of(word: &Word<'_>) -> Option<Kind> {
@@ -316,7 +342,11 @@ mod tests {
         things(text)
             .into_iter()
             .map(|found| {
-                let joined = if found.joined { "+" } else { "" };
+                let joined = match found.joined {
+                    Some(Join::Word) => "+",
+                    Some(Join::Comma) => ",",
+                    None => "",
+                };
                 format!(
                     "{joined}{:?} {} after {:?}",
                     found.kind, found.text, found.before
@@ -335,6 +365,7 @@ mod tests {
         assert_eq!(significant("booked bookings"), ["book", "book"]);
         assert_eq!(significant("cities, city"), significant("city cities"));
         assert_eq!(significant("bus class"), ["bus", "class"]);
+        assert_eq!(significant("recursively"), significant("recursive"));
     }
 
     #[test]
@@ -344,7 +375,7 @@ mod tests {
             [
                 "Name New York after \"in\"",
                 "+Name Paris after \"in\"",
-                "+Name Texas after \"in\""
+                ",Name Texas after \"in\""
             ]
         );
         assert_eq!(
