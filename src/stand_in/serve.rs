@@ -33,6 +33,7 @@ use crate::stand_in::scenario::faults::{Faults, Surroundings, faults_of};
 use crate::stand_in::scenario::life::{End, Life};
 use crate::stand_in::scenario::memory::{self, KILLED};
 use crate::stand_in::scenario::serving::{Card, Serving};
+use crate::stand_in::version::VllmVersion;
 
 /// Connections that may wait to be accepted; uvicorn's default.
 const BACKLOG: u32 = 2048;
@@ -59,7 +60,7 @@ enum Death {
 }
 
 impl Death {
-    fn exit_code(&self) -> i32 {
+    fn exit_code(&self, version: VllmVersion) -> i32 {
         match self {
             Self::Usage => 2,
             Self::Config(_)
@@ -71,7 +72,7 @@ impl Death {
             | Self::WorkerLost
             | Self::Serving(_) => 1,
             Self::Killed => KILLED,
-            Self::Engine => 0,
+            Self::Engine => version.exit_of_a_dead_engine(),
         }
     }
 }
@@ -154,7 +155,7 @@ pub(in crate::stand_in) async fn live(
         Err(error) => {
             log.python(error.usage());
             log.python(&error);
-            return Death::Usage.exit_code();
+            return Death::Usage.exit_code(log.version());
         }
     };
     if !arguments.speed.is_one() {
@@ -167,7 +168,7 @@ pub(in crate::stand_in) async fn live(
         Ok(faults) => faults,
         Err(error) => {
             log.python(&error);
-            return Death::Usage.exit_code();
+            return Death::Usage.exit_code(log.version());
         }
     };
     let stdin_ended = end_of_stdin(arguments.stdin);
@@ -191,7 +192,7 @@ pub(in crate::stand_in) async fn live(
                 Death::Killed => {}
                 Death::Engine => fault::front_end_gone(log),
             }
-            death.exit_code()
+            death.exit_code(log.version())
         }
         () = told_to_stop => stop(log, &faults),
         () = stdin_ended => stop(log, &faults),

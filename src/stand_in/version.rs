@@ -146,9 +146,21 @@ impl VllmVersion {
         }
     }
 
+    /// Whether its metrics tell what a parser of tool calls was given and found.
+    pub(in crate::stand_in) fn counts_tool_calls(self) -> bool {
+        match self {
+            Self::V0_6_4
+            | Self::V0_8_5
+            | Self::V0_9_2
+            | Self::V0_10_1
+            | Self::V0_11_0
+            | Self::V0_18_0 => false,
+            Self::V0_32_0 => true,
+        }
+    }
+
     /// With which code a server ends whose engine died while it served: all of them shut down
     /// in order and report success.
-    #[allow(dead_code, reason = "for engines that die under load")]
     pub(in crate::stand_in) fn exit_of_a_dead_engine(self) -> i32 {
         match self {
             Self::V0_6_4

@@ -51,6 +51,49 @@ struct Client {
     spoke: Moment,
     preemptions: u32,
     end: Finish,
+    siblings: Siblings,
+}
+
+/// The answers that one request wants to one prompt; clones are the same.
+#[derive(Debug, Clone)]
+pub struct Siblings {
+    family: Arc<Mutex<Family>>,
+}
+
+#[derive(Debug)]
+struct Family {
+    n: usize,
+    /// Those that are not over.
+    open: usize,
+    /// Tokens of the longest.
+    longest: usize,
+    /// None of them was aborted.
+    complete: bool,
+}
+
+impl Siblings {
+    /// `n` answers, which must all be asked for.
+    pub fn new(n: usize) -> Self {
+        let family = Family {
+            n,
+            open: n,
+            longest: 0,
+            complete: true,
+        };
+        Self {
+            family: Arc::new(Mutex::new(family)),
+        }
+    }
+
+    /// One of them is over. Returns how many they were and the tokens of the longest when that
+    /// was the last, and all are complete.
+    fn end(&self, how: Finish, said: usize) -> Option<(usize, usize)> {
+        let mut family = self.family.lock().unwrap_or_else(PoisonError::into_inner);
+        family.open = family.open.saturating_sub(1);
+        family.longest = family.longest.max(said);
+        family.complete &= how != Finish::Abort;
+        (family.open == 0 && family.complete).then_some((family.n, family.longest))
+    }
 }
 
 impl Client {
@@ -120,9 +163,21 @@ impl Engine {
         Self { shared }
     }
 
-    /// Asks for an answer, which might have had up to `max_tokens`. Prompt and answer must not be
-    /// empty.
+    /// [`Engine::ask_one_of`] for an answer that is alone.
+    #[cfg(test)]
     pub fn ask(&self, prompt: Vec<TokenId>, answer: Answer, max_tokens: usize) -> Reply {
+        self.ask_one_of(&Siblings::new(1), prompt, answer, max_tokens)
+    }
+
+    /// Asks for one of several answers that belong together, which might have had up to
+    /// `max_tokens`. Prompt and answer must not be empty.
+    pub fn ask_one_of(
+        &self,
+        siblings: &Siblings,
+        prompt: Vec<TokenId>,
+        answer: Answer,
+        max_tokens: usize,
+    ) -> Reply {
         let (sender, pieces) = mpsc::unbounded_channel();
         let now = self.shared.time.now();
         let client = Client {
@@ -136,6 +191,7 @@ impl Engine {
             opened: now,
             spoke: now,
             preemptions: 0,
+            siblings: siblings.clone(),
             end: if answer.stops {
                 Finish::Stop
             } else {
@@ -212,7 +268,14 @@ impl State {
     fn abort(&mut self, id: SequenceId) {
         if let Some(client) = self.clients.remove(&id) {
             self.scheduler.abort(id);
-            self.tally.finished(client.ended(Finish::Abort));
+            self.finished(&client, Finish::Abort);
+        }
+    }
+
+    fn finished(&mut self, client: &Client, how: Finish) {
+        self.tally.finished(client.ended(how));
+        if let Some((n, longest)) = client.siblings.end(how, client.said) {
+            self.tally.answered(n, longest);
         }
     }
 
@@ -265,9 +328,10 @@ impl State {
                     cached_tokens: cached,
                     finish,
                 });
-                if let Some(finish) = finish {
-                    self.tally.finished(client.ended(finish));
-                    self.clients.remove(&id);
+                if let Some(finish) = finish
+                    && let Some(client) = self.clients.remove(&id)
+                {
+                    self.finished(&client, finish);
                 }
                 computed
             }
@@ -385,6 +449,7 @@ mod tests {
             decode: Duration::from_millis(200),
             preemptions: 0,
         });
+        slow.answered(1, 3);
         let told = engine.snapshot().tally;
         assert_eq!(format!("{told:?}"), format!("{slow:?}"));
     }

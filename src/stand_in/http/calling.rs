@@ -142,6 +142,11 @@ impl Calling {
             && matches!(self.choice, ToolChoice::Required | ToolChoice::Named(_))
     }
 
+    /// Whether the parser of tool calls reads the answer.
+    pub fn parses_calls(&self) -> bool {
+        self.parser.is_some() && self.choice != ToolChoice::None && !self.is_guided()
+    }
+
     /// A reader for one answer; `None` where neither parser is set, and the text is the answer.
     pub fn reader(&self) -> Option<MessageReader> {
         let reasoner = self

@@ -1,10 +1,12 @@
 //! One answer on its way to a client: its tokens become text, its text a message, whole or in
 //! pieces, in exactly vLLM's shapes.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use crate::stand_in::engine::clock::Said;
-use crate::stand_in::engine::metrics::Finish;
+use crate::stand_in::engine::metrics::{Finish, Parsing, Read};
 use crate::stand_in::http::calling::{Calling, Parallel, ToolChoice};
 use crate::stand_in::http::logprobs;
 use crate::stand_in::http::request::{Question, Shown};
@@ -27,6 +29,8 @@ pub struct Choice {
     prompt: Vec<TokenId>,
     /// Where a message holds its reasoning; `None` where it cannot.
     reasoning_field: Option<&'static str>,
+    /// Where it is counted what a parser of tool calls is given.
+    parsing: Option<Arc<Parsing>>,
     said: usize,
     called: bool,
     /// Characters of the tokens so far.
@@ -57,9 +61,23 @@ impl Choice {
                 Vec::new()
             },
             reasoning_field,
+            parsing: None,
             said: 0,
             called: false,
             offset: 0,
+        }
+    }
+
+    /// Counts from now on what a parser of tool calls is given.
+    pub fn count_in(&mut self, parsing: Arc<Parsing>) {
+        self.parsing = Some(parsing);
+    }
+
+    fn count(&self, read: Read, called: bool) {
+        if let (Some(parsing), Some(calling)) = (&self.parsing, &self.calling)
+            && calling.parses_calls()
+        {
+            parsing.count(read, called);
         }
     }
 
@@ -111,6 +129,10 @@ impl Choice {
             },
         };
         self.called |= !delta.calls.is_empty();
+        // Thoughts do not come to it.
+        if delta.reasoning.is_none() {
+            self.count(Read::Piece, !delta.calls.is_empty());
+        }
         let (delta, is_silent) = self.delta(delta);
         // What a hidden thought's tokens would tell is hidden as well.
         let hides = self.reader.is_some()
@@ -327,6 +349,7 @@ impl Choice {
         if let Some(field) = self.reasoning_field {
             message[field] = json!(reasoning);
         }
+        self.count(Read::Whole, message["tool_calls"].is_array());
         json!({
             "index": self.index,
             "message": message,

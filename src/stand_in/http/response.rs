@@ -1,10 +1,13 @@
 //! What clients get: answers in exactly the shapes of vLLM's, whole and streamed.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::stand_in::command::settings::{PromptTokenDetails, Settings};
 use crate::stand_in::engine::cache::PrefixCaching;
 use crate::stand_in::engine::clock::Said;
+use crate::stand_in::engine::metrics::Parsing;
 use crate::stand_in::http::calling::Calling;
 use crate::stand_in::http::choice::Choice;
 use crate::stand_in::http::request::{Delivery, Question};
@@ -103,6 +106,14 @@ impl Writer {
             cached_tokens: 0,
         };
         writer.named(&format!("{number:016x}"))
+    }
+
+    /// Counts what its parsers of tool calls are given.
+    pub fn counted(mut self, parsing: &Arc<Parsing>) -> Self {
+        for choice in &mut self.choices {
+            choice.count_in(Arc::clone(parsing));
+        }
+        self
     }
 
     /// Makes the answer's id of a name that the client chose.

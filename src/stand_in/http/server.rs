@@ -19,9 +19,9 @@ use futures_util::stream::{self, select_all};
 use serde_json::json;
 
 use crate::stand_in::command::settings::{LoadTracking, Settings};
-use crate::stand_in::engine::clock::{Engine, Reply};
+use crate::stand_in::engine::clock::{Engine, Reply, Siblings};
 use crate::stand_in::engine::memory::KvRoom;
-use crate::stand_in::engine::metrics::{Identity, Traffic, render};
+use crate::stand_in::engine::metrics::{Identity, Parsing, Traffic, render};
 use crate::stand_in::http::error::ApiError;
 use crate::stand_in::http::fields::Fields;
 use crate::stand_in::http::gate::{guard, origins};
@@ -50,6 +50,7 @@ pub struct Server {
     accounting: Accounting,
     identity: Identity,
     traffic: Arc<Traffic>,
+    parsing: Option<Arc<Parsing>>,
     engine: Engine,
     log: Log,
     dev_mode: DevMode,
@@ -74,6 +75,9 @@ impl Server {
             accounting: Accounting::new(&settings),
             identity: Identity::new(&settings, room, now),
             traffic: Arc::new(Traffic::new(now)),
+            parsing: (settings.tool_parser.is_some()
+                && settings.numbers.vllm_version.counts_tool_calls())
+            .then(|| Arc::new(Parsing::new(now))),
             settings,
             engine,
             log,
@@ -119,7 +123,11 @@ impl Server {
             .hash_one(self.answers.fetch_add(1, Ordering::Relaxed));
         let created = jiff::Timestamp::now().as_second();
         let model = self.settings.served_names[0].clone();
-        Writer::new(shape, self.accounting, number, created, model, question)
+        let writer = Writer::new(shape, self.accounting, number, created, model, question);
+        match &self.parsing {
+            Some(parsing) => writer.counted(parsing),
+            None => writer,
+        }
     }
 
     async fn answer(
@@ -142,11 +150,15 @@ impl Server {
             delivery,
             ..
         } = question;
+        let siblings: Vec<Siblings> = (0..prompts.len())
+            .map(|prompt| Siblings::new(asks.iter().filter(|ask| ask.prompt == prompt).count()))
+            .collect();
         let replies: Vec<Reply> = asks
             .into_iter()
             .map(|ask| {
-                let prompt = prompts[ask.prompt].clone();
-                self.engine.ask(prompt, ask.answer, ask.max_tokens)
+                let (siblings, prompt) = (&siblings[ask.prompt], prompts[ask.prompt].clone());
+                self.engine
+                    .ask_one_of(siblings, prompt, ask.answer, ask.max_tokens)
             })
             .collect();
         match delivery {
@@ -242,7 +254,12 @@ fn query_flag(query: Option<&str>, name: &str) -> Result<Option<bool>, ApiError>
 }
 
 async fn metrics(State(server): Shared) -> Response {
-    let text = render(&server.identity, &server.engine.snapshot(), &server.traffic);
+    let text = render(
+        &server.identity,
+        &server.engine.snapshot(),
+        &server.traffic,
+        server.parsing.as_deref(),
+    );
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         text,

@@ -5,6 +5,7 @@ use crate::spec::scenario::Missing;
 use crate::stand_in::engine::memory::FailedAllocation;
 use crate::stand_in::log::cause::{Cause, Frame, Raised, torch_sentence};
 use crate::stand_in::log::death::{WAIT_FOR_READY, core_failed, engine_failed, traceback};
+use crate::stand_in::log::place;
 use crate::stand_in::log::writer::{Level, Log, Process};
 use crate::stand_in::version::{Generation, VllmVersion};
 
@@ -120,25 +121,21 @@ pub fn worker_lost(log: &Log) {
 /// A worker of a serving engine was killed.
 pub fn worker_killed(log: &Log) {
     let pid = std::process::id();
-    let (place, words) = match log.version() {
-        VllmVersion::V0_6_4 => (
-            "multiproc_worker_utils.py:116",
-            format!("Worker VllmWorkerProcess pid {pid} died, exit code: -9"),
-        ),
+    let words = match log.version() {
+        VllmVersion::V0_6_4 => format!("Worker VllmWorkerProcess pid {pid} died, exit code: -9"),
         VllmVersion::V0_8_5
         | VllmVersion::V0_9_2
         | VllmVersion::V0_10_1
         | VllmVersion::V0_11_0
-        | VllmVersion::V0_18_0 => (
-            "multiproc_executor.py:230",
-            "Worker proc VllmWorker-0 died unexpectedly, shutting down executor.".to_owned(),
-        ),
-        VllmVersion::V0_32_0 => (
-            "multiproc_executor.py:315",
+        | VllmVersion::V0_18_0 => {
+            "Worker proc VllmWorker-0 died unexpectedly, shutting down executor.".to_owned()
+        }
+        VllmVersion::V0_32_0 => {
             "Worker proc VllmWorker-0 died unexpectedly (exit code: -9), shutting down executor."
-                .to_owned(),
-        ),
+                .to_owned()
+        }
     };
+    let place = place::WORKER_GONE;
     log.line(Process::EngineCore, Level::Error, place, words);
     core_died(log, HANDLE_REQUEST, "RuntimeError", "Executor failed.");
 }
@@ -163,7 +160,7 @@ fn core_died(log: &Log, failing: Frame, class: &str, message: &str) {
         Generation::V0 => {
             let name = class.rsplit('.').next().unwrap_or(class);
             let repr = format!("{name}('{message}')");
-            let place = "engine.py:135";
+            let place = place::CORE_DIED;
             log.line(core, Level::Error, place, &repr);
             let trace = traceback(&[V0_LOOP, &[failing]], &cause);
             log.line(core, Level::Error, place, trace);
@@ -171,15 +168,15 @@ fn core_died(log: &Log, failing: Frame, class: &str, message: &str) {
                 "MQEngineDeadError: Engine loop is not running. Inspect the stacktrace to find the \
                  original error: {repr}."
             );
-            log.line(front_end, Level::Error, "client.py:250", told);
+            log.line(front_end, Level::Error, place::CLIENT_TOLD, told);
         }
         Generation::V1 => {
             let trace = traceback(&[RUN_CORE, &[failing]], &cause);
-            let place = "core.py:1512";
+            let place = place::CORE_DIED;
             let fatal = "EngineCore encountered a fatal error.";
             log.line(core, Level::Error, place, fatal);
             log.line(core, Level::Error, place, &trace);
-            let place = "async_llm.py:906";
+            let place = place::CLIENT_TOLD;
             log.line(
                 front_end,
                 Level::Error,

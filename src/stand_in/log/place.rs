@@ -273,3 +273,30 @@ pub const LOAD_FAILED: Place = Place([
     "gpu_model_runner.py:4816",
     "gpu_model_runner.py:5147",
 ]);
+pub const WORKER_GONE: Place = Place([
+    "multiproc_worker_utils.py:116",
+    "multiproc_executor.py:123",
+    "multiproc_executor.py:135",
+    "multiproc_executor.py:146",
+    "multiproc_executor.py:154",
+    "multiproc_executor.py:277",
+    "multiproc_executor.py:315",
+]);
+pub const CORE_DIED: Place = Place([
+    "engine.py:135",
+    "core.py:398",
+    "core.py:588",
+    "core.py:702",
+    "core.py:710",
+    "core.py:1110",
+    "core.py:1512",
+]);
+pub const CLIENT_TOLD: Place = Place([
+    "client.py:250",
+    "async_llm.py:399",
+    "async_llm.py:419",
+    "async_llm.py:430",
+    "async_llm.py:480",
+    "async_llm.py:707",
+    "async_llm.py:906",
+]);

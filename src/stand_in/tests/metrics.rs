@@ -94,6 +94,78 @@ async fn the_parameters_of_requests_are_counted() {
     }
 }
 
+#[tokio::test]
+async fn several_answers_are_one_request_of_as_many_parts() {
+    let engine = Running::start("").await;
+    let wanted = json!({"n": 3, "max_tokens": 4, "ignore_eos": true, "temperature": 0.7});
+    engine.chat(&question("hello", &wanted)).await;
+    for (name, value) in [
+        ("request_params_n_sum", 3.0),
+        ("request_params_n_count", 1.0),
+        ("request_max_num_generation_tokens_sum", 4.0),
+        ("request_params_max_tokens_count", 3.0),
+        ("e2e_request_latency_seconds_count", 3.0),
+        ("generation_tokens_total", 12.0),
+    ] {
+        let shown = engine.metric(name).await;
+        assert!(
+            (shown - value).abs() < 1e-9,
+            "{name} is {shown}, not {value}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_parser_of_tool_calls_is_given_is_counted() {
+    let engine = Running::start("--enable-auto-tool-choice --tool-call-parser hermes").await;
+    let tool = json!({
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+            },
+        },
+    });
+    let ask = question(
+        "What is the weather in Paris? Use get_weather.",
+        &json!({"tools": [tool], "tool_choice": "required"}),
+    );
+    let answer = engine.chat(&ask).await;
+    assert!(
+        answer["choices"][0]["message"]["tool_calls"].is_array(),
+        "{answer}"
+    );
+    let mut streamed = ask.clone();
+    streamed["stream"] = json!(true);
+    let stream = engine.post("/v1/chat/completions", &streamed).await;
+    stream.text().await.unwrap();
+    engine.chat(&question("hello", &json!({}))).await;
+    let counts = engine
+        .metric_lines("vllm:tool_call_parser_invocations_total{")
+        .await;
+    assert_eq!(counts.len(), 12);
+    let of = |mode: &str, outcome: &str| -> f64 {
+        let mark =
+            format!("mode=\"{mode}\",model_name=\"m\",outcome=\"{outcome}\",request_type=\"chat");
+        let line = counts.iter().find(|line| line.contains(&mark)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert_eq!(
+        (
+            of("non_streaming", "tool_call"),
+            of("non_streaming", "no_tool_call")
+        ),
+        (1.0, 0.0)
+    );
+    assert!(of("streaming", "tool_call") >= 1.0);
+    let without = Running::start("").await;
+    let counts = without.metric_lines("vllm:tool_call_parser").await;
+    assert!(counts.is_empty());
+}
+
 /// What gridrun proves of a repeated prompt, from the engine's own counts around it.
 async fn proof_of_a_repeat(flags: &str) -> CacheProof {
     let engine = Running::start(flags).await;

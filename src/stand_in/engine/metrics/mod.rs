@@ -7,6 +7,7 @@ mod identity;
 mod page;
 #[cfg(test)]
 mod page_tests;
+mod parsing;
 mod tally;
 mod traffic;
 mod v0;
@@ -14,5 +15,6 @@ mod v1;
 
 pub use identity::Identity;
 pub use page::render;
+pub use parsing::{Parsing, Read};
 pub use tally::{Ended, Finish, Snapshot, Tally};
 pub use traffic::{Exchange, Traffic};

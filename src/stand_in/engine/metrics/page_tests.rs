@@ -7,7 +7,7 @@ use crate::stand_in::command::arguments::Arguments;
 use crate::stand_in::command::settings::Settings;
 use crate::stand_in::engine::memory::fit;
 use crate::stand_in::engine::metrics::{
-    Ended, Exchange, Finish, Identity, Snapshot, Tally, Traffic, render,
+    Ended, Exchange, Finish, Identity, Parsing, Read, Snapshot, Tally, Traffic, render,
 };
 use crate::stand_in::engine::scheduler::{Counts, Gauges};
 use crate::stand_in::version::VllmVersion;
@@ -79,7 +79,7 @@ fn forms(page: &str) -> Vec<String> {
 
 #[test]
 fn the_newest_page_has_the_lines_of_a_real_one() {
-    let page = render(&identity(""), &idle(), &traffic());
+    let page = render(&identity(""), &idle(), &traffic(), None);
     let (ours, real) = (forms(&page), forms(REAL));
     for (ours, real) in ours.iter().zip(&real) {
         assert_eq!(ours, real);
@@ -90,11 +90,30 @@ fn the_newest_page_has_the_lines_of_a_real_one() {
 /// The names on a page that begin with `vllm:`.
 fn names(version: VllmVersion) -> HashSet<String> {
     let flags = format!("--stand-in-version {}", version.name());
-    render(&identity(&flags), &idle(), &traffic())
+    render(&identity(&flags), &idle(), &traffic(), None)
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| line.split(['{', ' ']).next().unwrap().to_owned())
         .collect()
+}
+
+#[test]
+fn with_a_parser_of_tool_calls_its_counts_come_last() {
+    let parsing = Parsing::new(1_795_487_820.5);
+    parsing.count(Read::Piece, true);
+    let page = render(&identity(""), &idle(), &traffic(), Some(&parsing));
+    let real = include_str!("../../../../tests/data/vllm/metrics_after_no_prefix_caching.txt");
+    let last = |page: &str| {
+        let forms = forms(page);
+        let begin = forms
+            .iter()
+            .position(|line| line.contains("tool_call_parser"))
+            .unwrap();
+        forms[begin..].to_vec()
+    };
+    assert_eq!(last(&page), last(real));
+    let count = r#"vllm:tool_call_parser_invocations_total{mode="streaming",model_name="smollm2",outcome="tool_call",request_type="chat_completions"} 1.0"#;
+    assert!(page.lines().any(|line| line == count), "{page}");
 }
 
 #[test]
@@ -188,7 +207,7 @@ fn what_was_counted_is_shown() {
     };
     let engine = r#"engine="0""#;
     let model = r#"model_name="smollm2""#;
-    let page = render(&identity(""), &now, &traffic());
+    let page = render(&identity(""), &now, &traffic(), None);
     for line in [
         format!("vllm:prefix_cache_queries_total{{{engine},{model}}} 100.0"),
         format!("vllm:prefix_cache_queries_created{{{engine},{model}}} 1.7954878205e+09"),
@@ -216,18 +235,28 @@ fn what_was_counted_is_shown() {
         );
     }
     // The first V1 engines count blocks, and V0 shows a share.
-    let page = render(&identity("--stand-in-version 0.8.5"), &now, &traffic());
+    let page = render(
+        &identity("--stand-in-version 0.8.5"),
+        &now,
+        &traffic(),
+        None,
+    );
     assert!(page.contains(&format!(
         "vllm:gpu_prefix_cache_hits_total{{{engine},{model}}} 3.0\n"
     )));
-    let page = render(&identity("--stand-in-version 0.6.4"), &now, &traffic());
+    let page = render(
+        &identity("--stand-in-version 0.6.4"),
+        &now,
+        &traffic(),
+        None,
+    );
     assert!(page.contains(&format!("vllm:gpu_prefix_cache_hit_rate{{{model}}} 0.48\n")));
 }
 
 #[test]
 fn buckets_of_tokens_end_with_the_longest_sequence() {
     let bounds = |flags: &str| {
-        render(&identity(flags), &idle(), &traffic())
+        render(&identity(flags), &idle(), &traffic(), None)
             .lines()
             .filter(|line| line.starts_with("vllm:request_prompt_tokens_bucket"))
             .count()

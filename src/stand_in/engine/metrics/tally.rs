@@ -93,6 +93,8 @@ pub struct Tally {
     pub(super) generations: Histogram,
     pub(super) max_tokens: Histogram,
     pub(super) answers: Histogram,
+    /// The longest of several answers.
+    pub(super) longest: Histogram,
     pub(super) preemptions: Histogram,
     pub(super) steps: Histogram,
 }
@@ -121,6 +123,7 @@ impl Tally {
             generations: tokens(),
             max_tokens: tokens(),
             answers: Histogram::new(ANSWERS),
+            longest: tokens(),
             preemptions: Histogram::new(PREEMPTIONS),
             steps: Histogram::new(TOKENS_OF_A_STEP),
         }
@@ -193,8 +196,13 @@ impl Tally {
         ] {
             values.observe(number as f64);
         }
-        self.answers.observe(1.0);
         self.preemptions.observe(f64::from(preemptions));
+    }
+
+    /// All answers that were wanted to a prompt are over; the longest has so many tokens.
+    pub fn answered(&mut self, n: usize, longest: usize) {
+        self.answers.observe(n as f64);
+        self.longest.observe(longest as f64);
     }
 
     /// Prompt tokens and answer tokens so far.

@@ -145,7 +145,7 @@ fn sizes_v0(families: &mut Families, now: &Snapshot) {
         (
             "request_max_num_generation_tokens",
             "Histogram of maximum number of requested generation tokens.",
-            &tally.generations,
+            &tally.longest,
         ),
         (
             "request_params_max_tokens",

@@ -270,11 +270,10 @@ fn sizes(families: &mut Families, now: &Snapshot) {
         &tally.steps,
         |bound| bound != V0_LARGEST_STEP,
     );
-    // With one answer to a request, its largest answer is its answer.
     families.tokens(
         "request_max_num_generation_tokens",
         "Histogram of maximum number of requested generation tokens.",
-        &tally.generations,
+        &tally.longest,
     );
     families.seconds(
         "request_params_n",
