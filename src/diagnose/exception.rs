@@ -82,6 +82,29 @@ pub fn is_exception(text: &str) -> bool {
     is_path && name.len() <= 120 && ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
+/// Is this an exception of a flaw in code or data, and none that the end of another process can
+/// bring about?
+pub fn tells_of_a_flaw(text: &str) -> bool {
+    const FLAWS: [&str; 14] = [
+        "ArithmeticError",
+        "AssertionError",
+        "AttributeError",
+        "ImportError",
+        "IndexError",
+        "KeyError",
+        "ModuleNotFoundError",
+        "NameError",
+        "NotImplementedError",
+        "RecursionError",
+        "TypeError",
+        "UnboundLocalError",
+        "ValueError",
+        "ZeroDivisionError",
+    ];
+    let name = text.split_once(':').map_or(text, |(name, _)| name);
+    FLAWS.contains(&name)
+}
+
 fn follows(line: &Line) -> bool {
     FOLLOWING
         .iter()
@@ -150,6 +173,15 @@ mod tests {
         assert!(!is_exception("    raise ValueError: x"));
         assert!(!is_exception("Traceback (most recent call last):"));
         assert!(!is_exception(""));
+    }
+
+    #[test]
+    fn a_killed_process_makes_others_fail_and_no_flaw() {
+        assert!(tells_of_a_flaw("KeyError: 'a'") && tells_of_a_flaw("AssertionError"));
+        assert!(!tells_of_a_flaw("RuntimeError: build stopped"));
+        assert!(!tells_of_a_flaw(
+            "concurrent.futures.process.BrokenProcessPool: x"
+        ));
     }
 
     #[test]

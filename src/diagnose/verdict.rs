@@ -4,7 +4,7 @@
 use crate::diagnose::citation::{Cited, Says, cite};
 use crate::diagnose::class::{FailureClass, Phase};
 use crate::diagnose::evidence::Evidence;
-use crate::diagnose::exception::{self, Exception, Origin};
+use crate::diagnose::exception::{self, Exception, Origin, tells_of_a_flaw};
 use crate::diagnose::failure::Failure;
 use crate::diagnose::finding::Finding;
 use crate::diagnose::line::{self, Line};
@@ -155,7 +155,9 @@ fn of_story(story: &Story, evidence: &Evidence) -> Finding {
         return Finding::of_message(&found, story.lines);
     }
 
-    if oom_killed {
+    let is_flaw = child.is_none()
+        && raised.is_some_and(|raised| tells_of_a_flaw(&story.lines[raised.at].text));
+    if oom_killed && !is_flaw {
         return match child {
             Some(death) => Finding::of_line(FailureClass::HostOom, phase, story.lines, death.at),
             None => Finding::bare(FailureClass::HostOom, phase),
@@ -211,7 +213,8 @@ fn is_dragged_along(
 ) -> bool {
     found.class == FailureClass::NcclFailure
         && raised.is_some_and(|raised| {
-            story.announced.is_some_and(|at| at <= raised.at)
+            let dying = story.announced.is_some_and(|at| at <= raised.at);
+            (dying || found.tier == Tier::Aftermath)
                 && raised.at < found.at
                 && strong.iter().all(|message| message.at != raised.at)
         })

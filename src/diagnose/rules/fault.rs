@@ -44,6 +44,11 @@ pub const RULES: &[Rule] = &[
         &["Watchdog caught collective operation timeout"],
     ),
     Rule::new(Tier::Fault, NcclFailure, &["DistStoreError"]).unless(&["EADDRINUSE"]),
+    Rule::new(
+        Tier::Fault,
+        NcclFailure,
+        &["wait timeout after ", "ms, keys: "],
+    ),
     Rule::new(Tier::Fault, NcclFailure, &["waiting for clients"]),
     Rule::new(
         Tier::Fault,

@@ -347,7 +347,7 @@ pub const RULES: &[Rule] = &[
     Rule::new(
         Tier::NoGpu,
         GpuUnavailable,
-        &["NVML: Driver/library version mismatch"],
+        &["Driver/library version mismatch"],
     ),
     Rule::new(Tier::NoGpu, GpuUnavailable, &["NVMLError_"]),
     Rule::new(
