@@ -21,6 +21,8 @@ fn play(group: &Group) {
     group.check(&folder.journal(), Engines::Process);
     assert!(folder.engines_are_gone());
     assert!(ran.out.contains("STAND-IN"), "{}", ran.out);
+    let stored = std::fs::read_to_string(folder.runs()[0].join("scenario.toml")).unwrap();
+    assert_eq!(stored, folder.read("scenarios/rough.toml"));
     let report = std::fs::read_to_string(folder.runs()[0].join("report.md")).unwrap();
     assert!(
         report.contains("scenario scenarios/rough.toml: the stand-ins fail on purpose"),

@@ -519,6 +519,19 @@ async fn what_comes_after_a_time_comes_in_the_engines_time() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_leaks_with_time_fills_the_card_in_time() {
+    let scenario = "[[fault]]\nkind = \"gpu-leak\"\nper-second = \"10MiB\"\n";
+    let card = Card {
+        total: 1 << 30,
+        free: 25 << 20,
+    };
+    let began = tokio::time::Instant::now();
+    let serving = Serving::begin(faults(scenario, "m"), card, Time::begin(TimeScale::ONE));
+    assert!(matches!(serving.life.ended().await, End::Gpu { .. }));
+    assert_eq!(began.elapsed().as_secs(), 2);
+}
+
 #[test]
 fn every_start_has_a_speed_of_its_own() {
     use crate::stand_in::command::settings::Settings;
