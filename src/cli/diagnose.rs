@@ -131,7 +131,11 @@ fn text(diagnosis: &Diagnosis, log: &LogText, path: &Path) -> String {
     }
     lines.push(format!("What happened:  {}", plain(&failure.explanation)));
     if let Some(suggestion) = &failure.suggestion {
-        lines.push(format!("What to change: {}", plain(suggestion)));
+        let mut parts = suggestion.lines();
+        let sentence = parts.next().unwrap_or_default();
+        lines.push(format!("What to change: {}", plain(sentence)));
+        // A section to paste.
+        lines.extend(parts.map(|line| format!("    {}", plain(line))));
     }
     lines.push(String::new());
     let name = match path.as_os_str() == "-" {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnose::class::Phase;
+use crate::spec::flag::FlagValue;
 
 /// Everything that a diagnosis may use. Fields that nobody knows are `None`, never guessed.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,8 @@ pub struct Evidence<'a> {
     /// Flags that the experiment varies for this cell, by long name: an argument error about
     /// one of them is the cell's own making, about any other the profile's.
     pub varied_flags: &'a [&'a str],
+    /// What the engine was given, by long name, where that is known: advice quotes it.
+    pub flags: &'a [(&'a str, &'a FlagValue)],
 }
 
 /// What an observer saw of a serving engine.
@@ -43,6 +46,7 @@ impl<'a> Evidence<'a> {
             phase: None,
             service: None,
             varied_flags: &[],
+            flags: &[],
         }
     }
 }

@@ -49,8 +49,11 @@ impl Failure {
                 "The engine was not ready after {}.",
                 humantime::format_duration(whole_seconds(waited))
             ),
-            "See in the log what it was doing; if it was still loading, allow more time with \
-             `ready-timeout` in the profile.",
+            &format!(
+                "See in the log what it was doing; if it was still loading, allow twice the time: \
+                 `ready-timeout = \"{}\"` in `[engine]` of the profile.",
+                humantime::format_duration(whole_seconds(waited) * 2)
+            ),
             log,
         )
     }
@@ -189,6 +192,13 @@ mod tests {
         );
         assert_eq!(late.explanation, "The engine was not ready after 1m 30s.");
         assert_eq!(late.cause.as_deref(), Some("connection refused"));
+        assert_eq!(
+            late.suggestion.as_deref(),
+            Some(
+                "See in the log what it was doing; if it was still loading, allow twice the time: \
+                 `ready-timeout = \"3m\"` in `[engine]` of the profile."
+            )
+        );
         assert_eq!(late.consequence, Consequence::Retry);
         assert_eq!(late.log_tail, ["a", "b"]);
 

@@ -5,9 +5,11 @@ use crate::diagnose::advice::{self, Subject};
 use crate::diagnose::class::{Blame, FailureClass, Phase};
 use crate::diagnose::evidence::Evidence;
 use crate::diagnose::extract::names_flag;
+use crate::diagnose::facts::Facts;
 use crate::diagnose::failure::{Failure, log_tail};
 use crate::diagnose::line::Line;
 use crate::diagnose::message::Message;
+use crate::diagnose::remedy;
 use crate::diagnose::rules::{argument, memory};
 use crate::diagnose::stage::Stage;
 
@@ -23,6 +25,8 @@ pub struct Finding {
     /// The line that holds the cause; `None` where no line of the log does.
     pub at: Option<usize>,
     pub stage: Option<Stage>,
+    /// What the log tells beside the death.
+    pub facts: Facts,
     /// Flags that the message is about without naming them.
     about: Vec<&'static str>,
     /// The text in which named flags are looked for; the cause itself when empty.
@@ -38,6 +42,7 @@ impl Finding {
             cause: None,
             at: None,
             stage: None,
+            facts: Facts::default(),
             about: Vec::new(),
             context: String::new(),
         }
@@ -68,6 +73,7 @@ impl Finding {
             cause: Some(cause),
             at: Some(at),
             stage: None,
+            facts: Facts::default(),
             about: about(lines, found),
             context,
         }
@@ -89,7 +95,7 @@ impl Finding {
             .collect();
         let blame = match self.class {
             FailureClass::GpuMemoryTaken => {
-                let own_limit = text.contains(memory::CPU_TAKEN) || nearly_all_free(text);
+                let own_limit = text.contains(memory::CPU_TAKEN) || advice::nearly_all_free(text);
                 let varies = evidence.varied_flags.contains(&"gpu-memory-utilization");
                 if own_limit && varies {
                     Blame::Cell
@@ -111,8 +117,10 @@ impl Finding {
         let subject = Subject {
             class: self.class,
             phase: self.phase,
+            stage: self.stage,
             cause: text,
             evidence,
+            facts: &self.facts,
         };
         Failure {
             class: self.class,
@@ -120,30 +128,13 @@ impl Finding {
             stage: self.stage,
             consequence: self.class.consequence(blame),
             explanation: advice::explanation(&subject, &varied),
-            suggestion: advice::suggestion(&subject),
+            suggestion: remedy::suggestion(&subject),
             cause: self.cause,
             node: None,
             exit_code: evidence.exit_code,
             oom_killed: evidence.oom_killed,
             log_tail: log_tail(evidence.log),
         }
-    }
-}
-
-/// `Free memory on device (23.3/24.0 GiB) ..`: a card of which this much is free has no other
-/// tenant worth the name, and the utilisation asked for more than any engine could get.
-fn nearly_all_free(text: &str) -> bool {
-    const NEARLY_ALL: f64 = 0.95;
-    let Some((_, rest)) = text.split_once("Free memory on device") else {
-        return false;
-    };
-    let numbers = rest
-        .split_once('(')
-        .and_then(|(_, inside)| inside.split_once(" GiB"))
-        .and_then(|(inside, _)| inside.split_once('/'));
-    match numbers.map(|(free, total)| (free.parse::<f64>(), total.parse::<f64>())) {
-        Some((Ok(free), Ok(total))) => total > 0.0 && free / total >= NEARLY_ALL,
-        _ => false,
     }
 }
 

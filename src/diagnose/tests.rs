@@ -3,6 +3,7 @@
 
 mod compact;
 mod decoration;
+mod pasted;
 mod properties;
 
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use crate::diagnose::citation::{Cited, Says, cite};
 use crate::diagnose::class::{FailureClass, Phase};
 use crate::diagnose::evidence::Evidence;
 use crate::diagnose::exception::{self, Exception, Origin, tells_of_a_flaw};
+use crate::diagnose::facts::Facts;
 use crate::diagnose::failure::Failure;
 use crate::diagnose::finding::Finding;
 use crate::diagnose::line::{self, Line};
@@ -48,6 +49,7 @@ pub fn examine(evidence: &Evidence) -> Diagnosis {
         .filter(|words| !words.is_empty());
     if let Some(mut finding) = words.and_then(known_to_the_runtime) {
         finding.stage = words.and_then(stage::of_refusal);
+        finding.facts = Facts::of(&[], evidence);
         return Diagnosis {
             failure: finding.into_failure(evidence),
             cited: Vec::new(),
@@ -110,6 +112,8 @@ fn placed(mut finding: Finding, story: &Story, evidence: &Evidence) -> (Finding,
             .unwrap_or(story.lines.len()),
     };
     finding.stage = stage::of_death(story, &raw, death, evidence);
+    let before = &story.lines[..story.lines.len().min(death.at + 1)];
+    finding.facts = Facts::of(before, evidence);
     let cited = citations(story, &finding);
     (finding, cited)
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::decide::number;
 use crate::diagnose::when;
 use crate::manifest::RunEnding;
+use crate::report::death::death_facts;
 use crate::report::stamp::Stamp;
 use crate::report::table::{self, Kind, Table, start_names};
 use crate::report::text::{Prose, code, fenced, inline, markdown, table_cell};
@@ -305,27 +306,7 @@ impl Page {
                 death.class,
                 when(death.phase, death.stage)
             ));
-            let attempts: Vec<String> = death.attempts.iter().map(|name| code(name)).collect();
-            let mut facts = vec![format!("Attempts: {}", attempts.join(", "))];
-            facts.push(format!("What happened: {}", quoted(&death.explanation)));
-            if let Some(suggestion) = &death.suggestion {
-                facts.push(format!("What to change: {}", quoted(suggestion)));
-            }
-            if let Some(cause) = &death.cause {
-                facts.push(format!("Cause, in the engine's words: {}", code(cause)));
-            }
-            let exit = death
-                .exit_code
-                .map(|exit_code| format!("exit code {exit_code}"));
-            let oom = death.oom_killed.map(|killed| match killed {
-                true => "killed by the kernel for memory (OOMKilled)".to_owned(),
-                false => "not killed by the kernel for memory".to_owned(),
-            });
-            let end: Vec<String> = exit.into_iter().chain(oom).collect();
-            if !end.is_empty() {
-                facts.push(format!("End: {}.", end.join(", ")));
-            }
-            self.bullets(&facts);
+            self.bullets(&death_facts(death));
             if !death.log_tail.is_empty() {
                 let skipped = death.log_tail.len().saturating_sub(LOG_LINES);
                 self.paragraph("Last lines of the last attempt's log:");

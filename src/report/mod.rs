@@ -4,6 +4,7 @@
 mod assemble;
 mod attested;
 mod compact;
+mod death;
 mod docker_run;
 mod document;
 mod fold;

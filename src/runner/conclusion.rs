@@ -8,6 +8,7 @@ use crate::diagnose::{
 use crate::matrix::cell::Cell;
 use crate::measure::node::{NodeReport, NodeStatus};
 use crate::outcome::{EndState, EngineFacts, Measured, Outcome};
+use crate::spec::flag::FlagValue;
 
 /// What happened between start and stop.
 #[derive(Debug)]
@@ -143,16 +144,27 @@ fn diagnosed(
     node: Option<String>,
 ) -> Failure {
     let varied = varied(seen.cell);
+    let flags = flags(seen.cell);
     let mut failure = diagnose(&Evidence {
         exit_code: end.exit_code,
         oom_killed: end.oom_killed,
         phase: Some(phase),
         service: seen.service.filter(|_| phase == Phase::Serving),
         varied_flags: &varied,
+        flags: &flags,
         ..Evidence::of(log)
     });
     failure.node = node;
     failure
+}
+
+/// What the cell's engine was given; a flag that was left away has no value to speak of.
+fn flags(cell: &Cell) -> Vec<(&str, &FlagValue)> {
+    let flags = cell.flags.iter();
+    flags
+        .map(|(name, setting)| (name.as_str(), &setting.value))
+        .filter(|(_, value)| **value != FlagValue::Default)
+        .collect()
 }
 
 fn varied(cell: &Cell) -> Vec<&str> {

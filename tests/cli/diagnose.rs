@@ -47,7 +47,7 @@ fn a_person_reads_class_outcome_cause_and_what_to_change() {
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(
         lines[0],
-        "bad_argument while starting: infeasible, the configuration's own making; never retried"
+        "bad_argument while starting (import): infeasible, the configuration's own making; never retried"
     );
     assert_eq!(
         lines[2],
@@ -61,11 +61,19 @@ fn a_person_reads_class_outcome_cause_and_what_to_change() {
     );
     assert!(lines[3].contains("`max-num-seqs`"), "{}", lines[3]);
     assert!(lines[4].starts_with("What to change: "), "{}", lines[4]);
-    assert_eq!(lines[6], "Evidence in batched.log:");
+    assert_eq!(
+        lines[5..8],
+        [
+            "    [[when]]",
+            "    where = { max-num-seqs = 32 }",
+            "    set   = { max-num-batched-tokens = 32 }"
+        ]
+    );
+    assert_eq!(lines[9], "Evidence in batched.log:");
     assert!(
-        lines[7].starts_with("  53  cause    Value error, max_num_batched_tokens (16)"),
+        lines[10].starts_with("  53  cause    Value error, max_num_batched_tokens (16)"),
         "{}",
-        lines[7]
+        lines[10]
     );
 }
 
@@ -85,6 +93,7 @@ fn a_machine_reads_the_same() {
     let told = json(&ran);
     assert_eq!(told["class"], "kv_cache_too_small");
     assert_eq!(told["phase"], "starting");
+    assert_eq!(told["stage"], "kv_profile");
     assert_eq!(told["consequence"], "infeasible");
     assert_eq!(told["pruning"], "kv_cache");
     assert_eq!(told["exit_code"], 1);
@@ -149,7 +158,8 @@ fn that_nothing_failed_or_nobody_knows_is_a_diagnosis_too() {
         .gridrun(&["diagnose", "--log", "empty.log", "--exit-code", "7"])
         .ends_with_code(0);
     assert!(
-        ran.out.starts_with("unknown while starting: failed"),
+        ran.out
+            .starts_with("unknown while starting (import): failed"),
         "{}",
         ran.out
     );

@@ -231,13 +231,10 @@ mod tests {
                 let captured = Captured::default();
                 write(&Log::to(captured.clone()).playing(version, 2));
                 let failure = diagnose(&Evidence {
-                    log: &captured.text(),
                     exit_code: Some(exit_code),
                     oom_killed: Some(false),
-                    runtime_error: None,
                     phase: Some(phase),
-                    varied_flags: &[],
-                    service: None,
+                    ..Evidence::of(&captured.text())
                 });
                 (version, failure.class)
             })
