@@ -163,33 +163,38 @@ impl Engine {
         Self { shared }
     }
 
-    /// [`Engine::ask_one_of`] for an answer that is alone.
+    pub fn now(&self) -> Moment {
+        self.shared.time.now()
+    }
+
+    /// [`Engine::ask_one_of`] for an answer that is alone, to a request that comes now.
     #[cfg(test)]
     pub fn ask(&self, prompt: Vec<TokenId>, answer: Answer, max_tokens: usize) -> Reply {
-        self.ask_one_of(&Siblings::new(1), prompt, answer, max_tokens)
+        self.ask_one_of(&Siblings::new(1), self.now(), prompt, answer, max_tokens)
     }
 
     /// Asks for one of several answers that belong together, which might have had up to
-    /// `max_tokens`. Prompt and answer must not be empty.
+    /// `max_tokens`, to a request that `came` then: reading it costs this machine's time and none
+    /// of the engine's. Prompt and answer must not be empty.
     pub fn ask_one_of(
         &self,
         siblings: &Siblings,
+        came: Moment,
         prompt: Vec<TokenId>,
         answer: Answer,
         max_tokens: usize,
     ) -> Reply {
         let (sender, pieces) = mpsc::unbounded_channel();
-        let now = self.shared.time.now();
         let client = Client {
             sender,
             prompt_tokens: prompt.len(),
             cached_tokens: 0,
             said: 0,
             max_tokens,
-            came: now,
-            admitted: now,
-            opened: now,
-            spoke: now,
+            came,
+            admitted: came,
+            opened: came,
+            spoke: came,
             preemptions: 0,
             siblings: siblings.clone(),
             end: if answer.stops {
@@ -265,6 +270,12 @@ impl Shared {
 }
 
 impl State {
+    /// Since when an engine that was idle has had something to do; it did not notice before now.
+    fn work_since(&self, now: Moment, made_good: Duration) -> Moment {
+        let came = self.clients.values().map(|client| client.came).min();
+        came.filter(|came| now - *came <= made_good).unwrap_or(now)
+    }
+
     fn abort(&mut self, id: SequenceId) {
         if let Some(client) = self.clients.remove(&id) {
             self.scheduler.abort(id);
@@ -351,20 +362,24 @@ async fn drive(shared: Arc<Shared>, mut alarm: Option<Alarm>, mut pace: impl Pac
     let time = shared.time;
     let made_good = time.told(MADE_GOOD);
     let mut due = time.now();
+    let mut was_idle = true;
     loop {
         let step = shared.lock().scheduler.step();
         let Some(step) = step else {
             shared.bell.notified().await;
-            due = time.now();
+            due = shared.lock().work_since(time.now(), made_good).max(due);
+            was_idle = true;
             continue;
         };
         let (began, took) = (due, step.took.mul_f64(pace.factor(&step)));
         due += took;
         time.wake_at(due, &mut alarm).await;
         let now = time.now();
-        if now > due + took.max(made_good) {
+        // Tokens that follow the first must not hurry because the reading took longer than it.
+        if was_idle && now > due || now > due + took.max(made_good) {
             due = now;
         }
+        was_idle = false;
         shared.lock().deliver(step, began, now);
     }
 }
@@ -472,6 +487,30 @@ mod tests {
         assert_eq!(instants, [45, 45, 45, 45, 50]);
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!([next().await, next().await], [10_050, 10_055]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reading_a_request_is_no_work_of_the_engine_and_hurries_no_token() {
+        // By its own law the engine needs 25 ms to the first token and 5 ms to each further one.
+        for (reading, expected) in [(10, [25, 30, 35]), (40, [40, 45, 50])] {
+            let engine = engine_at(TimeScale::new(20.0).unwrap());
+            // It is idle before the request comes.
+            tokio::task::yield_now().await;
+            let (start, came) = (Instant::now(), engine.now());
+            tokio::time::advance(Duration::from_millis(reading)).await;
+            let mut reply = engine.ask_one_of(
+                &Siblings::new(1),
+                came,
+                (0..50).collect(),
+                answer(3, true),
+                3,
+            );
+            let mut instants = Vec::new();
+            while reply.next().await.is_some() {
+                instants.push(start.elapsed().as_millis());
+            }
+            assert_eq!(instants, expected, "{reading} ms");
+        }
     }
 
     #[tokio::test(start_paused = true)]

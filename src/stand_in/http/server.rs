@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, RawQuery, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts, RawQuery, Request, State};
 use axum::http::header::{CONTENT_TYPE, HeaderValue, SERVER};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +23,7 @@ use crate::stand_in::command::settings::{LoadTracking, Settings};
 use crate::stand_in::engine::clock::{Engine, Reply, Siblings};
 use crate::stand_in::engine::memory::KvRoom;
 use crate::stand_in::engine::metrics::{Identity, Parsing, Traffic, render};
+use crate::stand_in::engine::time::Moment;
 use crate::stand_in::http::error::ApiError;
 use crate::stand_in::http::fields::Fields;
 use crate::stand_in::http::gate::{guard, origins};
@@ -60,6 +62,18 @@ pub struct Server {
 }
 
 type Shared = State<Arc<Server>>;
+
+/// When a request came. It must stand before the body among what a handler takes: reading that
+/// is no work of the engine.
+struct Came(Moment);
+
+impl FromRequestParts<Arc<Server>> for Came {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, server: &Arc<Server>) -> Result<Self, Infallible> {
+        Ok(Self(server.engine.now()))
+    }
+}
 
 impl Server {
     pub fn new(
@@ -134,6 +148,7 @@ impl Server {
         &self,
         shape: Shape,
         headers: &HeaderMap,
+        came: Moment,
         question: Result<Question, ApiError>,
     ) -> Response {
         let question = match question {
@@ -158,7 +173,7 @@ impl Server {
             .map(|ask| {
                 let (siblings, prompt) = (&siblings[ask.prompt], prompts[ask.prompt].clone());
                 self.engine
-                    .ask_one_of(siblings, prompt, ask.answer, ask.max_tokens)
+                    .ask_one_of(siblings, came, prompt, ask.answer, ask.max_tokens)
             })
             .collect();
         match delivery {
@@ -301,18 +316,26 @@ async fn detokenize(State(server): Shared, JsonBody(body): JsonBody) -> Response
     }
 }
 
-async fn chat(State(server): Shared, headers: HeaderMap, JsonBody(body): JsonBody) -> Response {
+async fn chat(
+    State(server): Shared,
+    Came(came): Came,
+    headers: HeaderMap,
+    JsonBody(body): JsonBody,
+) -> Response {
     let question = server.reader.chat(&body);
-    server.answer(Shape::Chat, &headers, question).await
+    server.answer(Shape::Chat, &headers, came, question).await
 }
 
 async fn completion(
     State(server): Shared,
+    Came(came): Came,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Response {
     let question = server.reader.completion(&body);
-    server.answer(Shape::Completion, &headers, question).await
+    server
+        .answer(Shape::Completion, &headers, came, question)
+        .await
 }
 
 /// The events of all answers, in the order in which their tokens come.
