@@ -21,7 +21,7 @@ Exit codes:
   130  the user stopped the run; resume goes on from there";
 
 /// Finds the best vLLM flags for your model on your GPUs: starts every configuration, proves
-/// that it runs what was asked, measures it, names every crash and selects a champion.
+/// that it runs what was asked, measures it, names every crash and ranks what lived.
 #[derive(Debug, Parser)]
 #[command(
     name = "gridrun",

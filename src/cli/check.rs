@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use crate::cli::args::{CheckArgs, Format};
+use crate::cli::plan::count;
 use crate::cli::source;
 use crate::exit::Exit;
 use crate::plan::check::{Checked, Rejected};
@@ -56,10 +57,13 @@ pub(super) fn print(diagnostics: &[Diagnostic], sources: &impl Files) {
 fn summary(checked: &Checked) -> String {
     let experiment = &checked.experiment;
     format!(
-        "{}: {} cells, {} workload nodes, {} starts",
+        "{}: {}, {}, {}",
         experiment.name,
-        checked.cells.len(),
-        experiment.workloads.len(),
-        checked.cells.len() * experiment.run.repeats as usize
+        count(checked.cells.len(), "cell"),
+        count(experiment.workloads.len(), "workload node"),
+        count(
+            checked.cells.len() * experiment.run.repeats as usize,
+            "start"
+        )
     )
 }

@@ -3,6 +3,7 @@
 //! The order matters: nothing is written before the experiment is known to be right and the
 //! runtime to be ready, and nothing is started before the run can be resumed.
 
+use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -250,16 +251,15 @@ fn conclude(
         },
     );
     if let Some(error) = error {
-        let hint = format!(
-            "the run is kept; go on with `gridrun resume {}`",
-            dir.root().display()
-        );
-        return Err(anyhow::Error::new(error).context(hint));
+        return Err(anyhow::Error::new(error).context(kept(dir)));
     }
     let report = written?;
     if output.format == Format::Text {
         // A reader that went away, as `head` does, takes nothing from the run.
         let _ = report::print(&report, dir);
+        if stopped {
+            let _ = writeln!(std::io::stderr(), "{}", kept(dir));
+        }
     }
     Ok(
         match (stopped, cancel.is_asked(), report.measured_anything()) {
@@ -268,6 +268,14 @@ fn conclude(
             (false, _, true) => Exit::Success,
             (false, _, false) => Exit::NothingMeasured,
         },
+    )
+}
+
+/// What to do about a run that stopped.
+fn kept(dir: &RunDir) -> String {
+    format!(
+        "the run is kept; go on with `gridrun resume {}`",
+        shell_words::quote(&dir.root().to_string_lossy())
     )
 }
 

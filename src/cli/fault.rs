@@ -15,6 +15,12 @@ pub fn exit_of(error: &anyhow::Error) -> Exit {
     error.chain().find_map(of_cause).unwrap_or(Exit::Internal)
 }
 
+/// True when nobody reads what is printed any more, as after `| head`: no fault of anybody.
+pub fn reader_is_gone(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if cause.is::<BadInput>() {
         return Some(Exit::BadInput);

@@ -23,7 +23,7 @@ mod source;
 mod stand_in;
 
 pub use args::Cli;
-pub use fault::exit_of;
+pub use fault::{exit_of, reader_is_gone};
 
 use crate::exit::Exit;
 

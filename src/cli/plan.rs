@@ -113,10 +113,9 @@ fn as_text(checked: &Checked, estimate: &Estimate) -> String {
     }
     let repeats = experiment.run.repeats;
     text += &format!(
-        "\n{} x {} = {}: {estimate}\n",
+        "\n{} x {}: {estimate}\n",
         count(checked.cells.len(), "cell"),
         count(repeats as usize, "repeat"),
-        count(n_starts(checked) as usize, "start")
     );
     text
 }
@@ -175,7 +174,7 @@ fn shown(name: &FlagName, setting: &Setting) -> String {
     }
 }
 
-fn count(n: usize, what: &str) -> String {
+pub(super) fn count(n: usize, what: &str) -> String {
     if n == 1 {
         format!("1 {what}")
     } else {

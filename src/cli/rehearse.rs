@@ -2,6 +2,7 @@
 
 use crate::cli::args::{RehearseArgs, RehearseRuntime};
 use crate::cli::execute;
+use crate::cli::fault::exit_of;
 use crate::cli::{check, source};
 use crate::exit::Exit;
 use crate::manifest::Engines;
@@ -40,7 +41,11 @@ pub(super) fn rehearse(args: &RehearseArgs) -> anyhow::Result<Exit> {
         RehearseRuntime::Docker => Engines::DockerStandIn,
         RehearseRuntime::Process => Engines::ProcessStandIn,
     };
-    execute::new_run(checked, engines, args.speed, scenario, &args.output)
+    let ran = execute::new_run(checked, engines, args.speed, scenario, &args.output);
+    ran.map_err(|error| match exit_of(&error) {
+        Exit::NoDocker => error.context("`gridrun rehearse --runtime process` needs no Docker"),
+        _ => error,
+    })
 }
 
 /// What a speed does to the numbers of a stand-in whose tokens are too short for it.

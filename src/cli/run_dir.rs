@@ -1,7 +1,7 @@
 //! Which run directory a command means: the one that the user names, else the latest that fits.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::fault::BadInput;
 use crate::manifest::RunEnding;
@@ -17,12 +17,24 @@ pub(super) fn named(path: &Path) -> Result<RunDir, BadInput> {
     if dir.manifest().is_file() {
         Ok(dir)
     } else {
+        let instead = match latest_in(path) {
+            Some(latest) => format!("the latest in it is {}", latest.display()),
+            None => "one looks like results/EXPERIMENT/20261124T044826Z-3f9a".to_owned(),
+        };
         Err(BadInput(format!(
-            "{} is not a run directory: it has no run.json (one looks like \
-             results/EXPERIMENT/20261124T044826Z-3f9a)",
+            "{} is not a run directory: it has no run.json ({instead})",
             path.display()
         )))
     }
+}
+
+/// The latest run in the folder of an experiment: run directories sort by time.
+fn latest_in(experiment: &Path) -> Option<PathBuf> {
+    std::fs::read_dir(experiment)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| RunDir::at(path.clone()).manifest().is_file())
+        .max()
 }
 
 /// The latest run under `results`.

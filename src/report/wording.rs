@@ -327,8 +327,9 @@ impl<'a> Wording<'a> {
         let count =
             |wanted: fn(&Standing) -> bool| cells.iter().filter(|c| wanted(&c.standing)).count();
         Prose::new(format!(
-            "{} configurations: {} ranked, {} rejected, {} infeasible, {} undecided.",
+            "{} configuration{}: {} ranked, {} rejected, {} infeasible, {} undecided.",
             cells.len(),
+            if cells.len() == 1 { "" } else { "s" },
             count(|s| matches!(s, Standing::Ranked)),
             count(|s| matches!(s, Standing::Rejected { .. })),
             count(|s| matches!(s, Standing::Infeasible { .. })),

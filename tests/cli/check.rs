@@ -10,7 +10,7 @@ fn a_good_experiment_passes_and_nothing_is_written() {
         .ends_with_code(0);
     assert!(
         ran.out
-            .contains("small: 3 cells, 1 workload nodes, 6 starts"),
+            .contains("small: 3 cells, 1 workload node, 6 starts"),
         "{}",
         ran.out
     );

@@ -1,7 +1,7 @@
 //! A project folder of its own for each test, and the program run in it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Long enough for any run of these tests on a busy machine; a hang fails instead of blocking.
@@ -70,6 +70,20 @@ impl Folder {
             stdout: out.join().unwrap(),
             stderr: err.join().unwrap(),
         })
+    }
+
+    /// Runs to the end with nobody to read its standard output; what it says of that.
+    pub fn unread(&self, args: &[&str]) -> (ExitStatus, String) {
+        let mut child = self
+            .command(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let err = drain(child.stderr.take().unwrap());
+        let status = wait(&mut child);
+        (status, String::from_utf8(err.join().unwrap()).unwrap())
     }
 
     /// Starts and leaves it running.
@@ -177,7 +191,7 @@ fn drain(mut pipe: impl std::io::Read + Send + 'static) -> std::thread::JoinHand
 }
 
 /// Waits for the end; kills what hangs, so that the test fails and nothing is left.
-pub fn wait(child: &mut Child) -> std::process::ExitStatus {
+pub fn wait(child: &mut Child) -> ExitStatus {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {

@@ -189,3 +189,17 @@ fn find_log(run: &std::path::Path, cell: &str) -> String {
     }
     panic!("{cell} has left no log in {}", run.display())
 }
+
+#[test]
+fn where_there_is_no_docker_the_way_without_it_is_named() {
+    let folder = Folder::new();
+    let nobody = [("DOCKER_HOST", "tcp://127.0.0.1:1")];
+    let ran = folder
+        .gridrun_with(&["rehearse", "experiments/small.toml"], &nobody)
+        .ends_with_code(4);
+    assert!(
+        ran.err.contains("`gridrun rehearse --runtime process`"),
+        "{}",
+        ran.err
+    );
+}

@@ -25,6 +25,28 @@ fn a_report_is_made_again_byte_for_byte_from_what_is_stored() {
 }
 
 #[test]
+fn the_folder_of_an_experiment_is_answered_with_its_latest_run() {
+    let folder = Folder::new();
+    folder
+        .gridrun(&["experiments/small.toml"])
+        .ends_with_code(0);
+    let run = folder.runs().remove(0);
+    let ran = folder
+        .gridrun(&["report", "results/small"])
+        .ends_with_code(2);
+    let name = run.file_name().unwrap().to_str().unwrap();
+    let latest = format!("the latest in it is results/small/{name}");
+    assert!(ran.err.contains(&latest), "{}", ran.err);
+}
+
+#[test]
+fn a_reader_that_goes_away_is_nobodys_fault() {
+    let folder = Folder::new();
+    let (ended, words) = folder.unread(&["plan", "experiments/small.toml"]);
+    assert_eq!((ended.code(), words.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn results_of_another_format_are_refused() {
     let folder = Folder::new();
     folder

@@ -85,6 +85,20 @@ fn the_second_process_in_a_run_directory_is_refused() {
 }
 
 #[test]
+fn a_run_that_stopped_says_how_it_goes_on() {
+    let folder = Folder::new();
+    let text = folder
+        .read("experiments/small.toml")
+        .replace("seed = 7", "seed = 7\ndeadline = \"1ms\"");
+    folder.write("experiments/small.toml", &text);
+    let ran = folder
+        .gridrun(&["experiments/small.toml"])
+        .ends_with_code(7);
+    let hint = format!("go on with `gridrun resume {}`", folder.runs()[0].display());
+    assert!(ran.err.contains(&hint), "{}", ran.err);
+}
+
+#[test]
 fn a_finished_run_has_nothing_to_resume_and_a_wrong_folder_is_named() {
     let folder = Folder::new();
     folder
