@@ -7,6 +7,7 @@
 pub mod attest;
 pub mod decide;
 pub mod diagnose;
+pub mod doctor;
 pub mod event;
 pub mod id;
 pub mod manifest;

@@ -20,6 +20,7 @@ const LEVELS: &[(&str, u8)] = &[
     ("plan", 5),
     ("decide", 6),
     ("report", 7),
+    ("doctor", 7),
     ("runner", 8),
     ("runtime", 9),
     ("load", 9),

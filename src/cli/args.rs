@@ -10,7 +10,7 @@ use crate::time_scale::TimeScale;
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done (for a run: something was measured; for diagnose: whatever it found)
+  0    done (for a run: something was measured; for diagnose: whatever it found; for doctor: nothing fails)
   1    a fault of gridrun or the machine that has no code of its own
   2    a file or an argument is wrong; nothing was started
   3    the run ended and nothing could be measured
@@ -71,6 +71,8 @@ pub(super) enum Verb {
     Report(ReportArgs),
     /// Name what happened to an engine from its log: class, cause, what to change.
     Diagnose(DiagnoseArgs),
+    /// Look whether this machine is fit for a run, and say what to do where it is not.
+    Doctor(DoctorArgs),
     /// Remove containers and processes that dead runs left on this host.
     Clean(CleanArgs),
     /// Print the JSON Schema of a kind of file, for editors.
@@ -264,6 +266,19 @@ impl From<PhaseChoice> for Phase {
             PhaseChoice::Serving => Self::Serving,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// The experiment that is to be run; without it nothing that an experiment needs is asked.
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Where results are to go.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub results: PathBuf,
+    /// How the findings are printed.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
 }
 
 #[derive(Debug, Args)]

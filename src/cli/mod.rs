@@ -6,6 +6,7 @@ mod clean;
 mod completions;
 mod diagnose;
 mod display;
+mod doctor;
 mod engine_choice;
 mod execute;
 mod fault;
@@ -40,6 +41,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         args::Verb::Resume(args) => resume::resume(&args),
         args::Verb::Report(args) => report::report(&args),
         args::Verb::Diagnose(args) => diagnose::diagnose(&args),
+        args::Verb::Doctor(args) => doctor::doctor(&args),
         args::Verb::Clean(args) => clean::clean(&args),
         args::Verb::Schema(args) => schema::schema(&args),
         args::Verb::Completions(args) => completions::completions(&args),

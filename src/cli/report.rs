@@ -50,7 +50,7 @@ pub(super) fn print(report: &Report, dir: &RunDir) -> std::io::Result<()> {
 }
 
 /// Columns of the terminal; wide where nobody looks at it.
-fn width() -> usize {
+pub(super) fn width() -> usize {
     rustix::termios::tcgetwinsize(std::io::stdout())
         .map_or(160, |size| usize::from(size.ws_col).max(60))
 }

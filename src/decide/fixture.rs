@@ -321,6 +321,7 @@ fn profile() -> Profile {
             request_timeout: Duration::from_secs(600),
         },
         stand_in: None,
+        production: None,
     }
 }
 

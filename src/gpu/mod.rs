@@ -1,3 +1,4 @@
 //! The edge to the GPUs.
 
 pub mod null;
+pub mod nvml;

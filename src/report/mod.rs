@@ -27,6 +27,7 @@ mod terminal_tests;
 mod tests;
 
 pub use document::{Report, build};
-pub use fold::cut;
+pub use fold::{cut, wrap};
+pub use grid::Paint;
 pub use stamp::Stamp;
 pub use view::FORMAT;

@@ -456,6 +456,7 @@ pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Man
                 name: "p".to_owned(),
                 engine,
                 stand_in: None,
+                production: None,
             },
             axes: Vec::new(),
             whens: Vec::new(),

@@ -17,6 +17,20 @@ pub struct Profile {
     pub engine: EngineProfile,
     /// `[stand-in]`: what a rehearsal must know; `None` where the file has no such section.
     pub stand_in: Option<StandInProfile>,
+    /// `[production]`. No part of what a run is, because no run acts on it.
+    #[serde(skip)]
+    pub production: Option<Production>,
+}
+
+/// `[production]`: what holds the GPUs by day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Production {
+    /// The container's name.
+    pub container: String,
+    /// Where it serves.
+    pub url: Option<String>,
+    /// The variable that holds its API key.
+    pub api_key_env: Option<String>,
 }
 
 /// `[engine]`.

@@ -72,7 +72,7 @@ pub fn lock_gpus(gpus: &Gpus, folder: &Path) -> Result<Vec<Lock>, LockError> {
         source,
     };
     std::fs::create_dir_all(folder).map_err(make)?;
-    let whole = folder.join("gpus.lock");
+    let whole = folder.join(ALL_GPUS);
     let mode = if indices.is_some() {
         Mode::Shared
     } else {
@@ -92,14 +92,25 @@ pub fn lock_gpus(gpus: &Gpus, folder: &Path) -> Result<Vec<Lock>, LockError> {
     Ok(locks)
 }
 
+const SHARED_FOLDER: &str = "/run/lock/gridrun";
+
+/// The lock of a run that uses any GPU: exclusive for one that uses all, else shared.
+pub(in crate::store) const ALL_GPUS: &str = "gpus.lock";
+
 /// Where the locks of GPUs lie: one folder for all users of the machine, into which everybody
 /// may write and in which nobody may remove what is another's, as in /tmp. Only where it cannot
 /// be had, a folder of the user's own.
 pub fn gpu_lock_folder() -> PathBuf {
-    let shared = Path::new("/run/lock/gridrun");
+    let shared = Path::new(SHARED_FOLDER);
     if std::fs::create_dir(shared).is_ok() {
         let _ = std::fs::set_permissions(shared, Permissions::from_mode(0o1777));
     }
+    known_gpu_lock_folder()
+}
+
+/// The same without making it.
+pub fn known_gpu_lock_folder() -> PathBuf {
+    let shared = Path::new(SHARED_FOLDER);
     if shared.is_dir() {
         return shared.to_owned();
     }

@@ -2,6 +2,7 @@
 //! and who may write there.
 
 pub mod durable;
+pub mod holder;
 pub mod journal;
 pub mod layout;
 pub mod lock;

@@ -3,6 +3,7 @@
 mod check;
 mod clean;
 mod diagnose;
+mod doctor;
 mod folder;
 mod man;
 mod plan;

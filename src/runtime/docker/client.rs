@@ -143,7 +143,7 @@ fn no_answer(address: &str, error: bollard::errors::Error) -> RuntimeError {
 
 /// `DOCKER_HOST`; else the first socket that exists of the system's and the user's own (as
 /// rootless Docker makes it); else the system's.
-fn default_address() -> String {
+pub fn default_address() -> String {
     if let Some(address) = std::env::var("DOCKER_HOST")
         .ok()
         .filter(|set| !set.is_empty())

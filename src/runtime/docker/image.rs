@@ -119,7 +119,7 @@ fn cannot_pull(name: &str, error: Error) -> RuntimeError {
 }
 
 /// A name as Docker needs it: one without a tag would pull every tag that there is.
-fn with_tag(name: &str) -> String {
+pub fn with_tag(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or(name);
     if last.contains(':') || last.contains('@') {
         name.to_owned()
@@ -131,14 +131,8 @@ fn with_tag(name: &str) -> String {
 fn describe(name: &str, found: ImageInspect) -> Image {
     // An answer without an id would still be found by the name it was asked for.
     let id = found.id.unwrap_or_else(|| name.to_owned());
-    let repository = repository(name);
     let digests = found.repo_digests.unwrap_or_default();
-    let digest = digests
-        .iter()
-        .find(|digest| digest.split('@').next() == Some(repository))
-        .or_else(|| digests.first())
-        .unwrap_or(&id)
-        .clone();
+    let digest = own_digest(name, &digests).unwrap_or(&id).to_owned();
     let entrypoint = found
         .config
         .and_then(|config| config.entrypoint)
@@ -149,6 +143,16 @@ fn describe(name: &str, found: ImageInspect) -> Image {
         entrypoint_override: entrypoint_override(&entrypoint),
         is_stand_in: starts_stand_in(&entrypoint),
     }
+}
+
+/// The digest under the name's own repository, else the first.
+pub fn own_digest<'a>(name: &str, digests: &'a [String]) -> Option<&'a str> {
+    let repository = repository(name);
+    digests
+        .iter()
+        .find(|digest| digest.split('@').next() == Some(repository))
+        .or_else(|| digests.first())
+        .map(String::as_str)
 }
 
 fn repository(name: &str) -> &str {

@@ -1,7 +1,7 @@
 //! Removes the containers that dead runs left behind, by their labels.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::PathBuf;
 
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
@@ -20,6 +20,47 @@ use crate::runtime::lock::{Fate, Sweeper, unclear};
 /// Containers of another host (its label differs) stay: whether their runs live cannot be seen
 /// from here.
 pub async fn sweep(client: &Client, sweeper: Sweeper<'_>) -> Result<Vec<String>, RuntimeError> {
+    let mut said = Vec::new();
+    for left in find(client).await? {
+        let Left {
+            id,
+            run,
+            lock,
+            whose,
+        } = left;
+        match sweeper.fate(&run, &lock) {
+            Fate::Stays => {}
+            Fate::AskUser => said.push(unclear(&whose)),
+            Fate::MustGo => said.extend(remove(client, &id, &whose).await?),
+            // What another run left must not keep this one from running.
+            Fate::MayGo => match remove(client, &id, &whose).await {
+                Ok(line) => said.extend(line),
+                Err(error @ RuntimeError::Unreachable { .. }) => return Err(error),
+                Err(error) => said.push(format!("could not remove {whose}: {error}")),
+            },
+        }
+    }
+    Ok(said)
+}
+
+/// The containers that the user's own sweep would remove, each in words; nothing is removed.
+pub async fn leftovers(client: &Client) -> Result<Vec<String>, RuntimeError> {
+    let found = find(client).await?.into_iter();
+    let goes = found.filter(|left| Sweeper::User.fate(&left.run, &left.lock) == Fate::MustGo);
+    Ok(goes.map(|left| left.whose).collect())
+}
+
+/// A container of gridrun.
+struct Left {
+    id: String,
+    run: String,
+    lock: PathBuf,
+    /// Which it is, in words.
+    whose: String,
+}
+
+/// Every container that gridrun made on this host, running or not.
+async fn find(client: &Client) -> Result<Vec<Left>, RuntimeError> {
     let ours = HashMap::from([(
         "label",
         vec![
@@ -36,30 +77,25 @@ pub async fn sweep(client: &Client, sweeper: Sweeper<'_>) -> Result<Vec<String>,
         .list_containers(Some(options))
         .await
         .map_err(|error| refusal::failed("listing the containers", error))?;
-    let mut said = Vec::new();
-    for container in containers {
-        let (Some(id), Some(lock)) = (&container.id, label(&container, LABEL_LOCK)) else {
+    let mut found = Vec::new();
+    for container in &containers {
+        let (Some(id), Some(lock)) = (&container.id, label(container, LABEL_LOCK)) else {
             continue;
         };
-        let run = label(&container, LABEL_RUN).unwrap_or("unknown");
+        let run = label(container, LABEL_RUN).unwrap_or("unknown");
         let whose = format!(
             "container {} of attempt {} of run {run}",
             id.get(..12).unwrap_or(id),
-            label(&container, LABEL_ATTEMPT).unwrap_or("none (a probe)"),
+            label(container, LABEL_ATTEMPT).unwrap_or("none (a probe)"),
         );
-        match sweeper.fate(run, Path::new(lock)) {
-            Fate::Stays => {}
-            Fate::AskUser => said.push(unclear(&whose)),
-            Fate::MustGo => said.extend(remove(client, id, &whose).await?),
-            // What another run left must not keep this one from running.
-            Fate::MayGo => match remove(client, id, &whose).await {
-                Ok(line) => said.extend(line),
-                Err(error @ RuntimeError::Unreachable { .. }) => return Err(error),
-                Err(error) => said.push(format!("could not remove {whose}: {error}")),
-            },
-        }
+        found.push(Left {
+            id: id.clone(),
+            run: run.to_owned(),
+            lock: PathBuf::from(lock),
+            whose,
+        });
     }
-    Ok(said)
+    Ok(found)
 }
 
 /// Removes one container, whose line is given unless somebody else was faster.

@@ -6,6 +6,7 @@ mod sweep;
 
 pub use engine::ProcessEngine;
 pub use runtime::{ProcessRuntime, Program};
+pub use sweep::leftovers;
 pub(in crate::runtime) use sweep::sweep;
 
 #[cfg(test)]

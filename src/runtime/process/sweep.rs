@@ -30,6 +30,29 @@ pub struct MarkedProcess {
     pub lock: PathBuf,
 }
 
+impl MarkedProcess {
+    /// Which it is, in words.
+    fn whose(&self) -> String {
+        format!(
+            "process {} of attempt {} of run {}",
+            self.id.as_raw_nonzero(),
+            self.attempt,
+            self.run
+        )
+    }
+}
+
+/// The processes that the user's own sweep would kill, each in words; none is touched. What
+/// cannot be listed is not there.
+pub fn leftovers(proc: &Path) -> Vec<String> {
+    find(proc)
+        .unwrap_or_default()
+        .iter()
+        .filter(|process| Sweeper::User.fate(&process.run, &process.lock) == Fate::MustGo)
+        .map(MarkedProcess::whose)
+        .collect()
+}
+
 /// Kills the processes that are the `sweeper`'s to kill, and says of each which it was.
 ///
 /// Sees only processes whose environment this user may read, so its own ones.
@@ -43,12 +66,7 @@ pub async fn sweep(proc: &Path, sweeper: Sweeper<'_>) -> Result<Vec<String>, Run
     })?;
     let mut said = Vec::new();
     for process in marked {
-        let whose = format!(
-            "process {} of attempt {} of run {}",
-            process.id.as_raw_nonzero(),
-            process.attempt,
-            process.run
-        );
+        let whose = process.whose();
         match sweeper.fate(&process.run, &process.lock) {
             Fate::Stays => {}
             Fate::AskUser => said.push(unclear(&whose)),

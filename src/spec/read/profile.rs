@@ -9,8 +9,8 @@ use crate::spec::imagined::{Thinking, ToolFormat};
 use crate::spec::keys;
 use crate::spec::near::nearest;
 use crate::spec::profile::{
-    BaseFlag, EngineProfile, EnvSource, Gpus, Network, Profile, RuntimeChoice, StandInProfile,
-    Ulimit, Volume,
+    BaseFlag, EngineProfile, EnvSource, Gpus, Network, Production, Profile, RuntimeChoice,
+    StandInProfile, Ulimit, Volume,
 };
 use crate::spec::read::knob::quoted_help;
 use crate::spec::read::scalar::{integer, is_env_name};
@@ -25,12 +25,9 @@ pub(super) fn profile(
     name: String,
 ) -> Option<Profile> {
     let top = reader.walk(table, "the profile", FileRole::Profile, &[keys::PROFILE]);
-    if let Some(field) = top.get("production")
-        && let Some(table) = reader.table(field)
-    {
-        let at = reader.span(field.node.span());
-        reader.walk(table, "[production]", at, &[keys::PRODUCTION]);
-    }
+    let production = top
+        .get("production")
+        .and_then(|field| production(reader, field));
     let stand_in = top
         .get("stand-in")
         .and_then(|field| stand_in(reader, field));
@@ -52,6 +49,18 @@ pub(super) fn profile(
         name,
         engine: engine?,
         stand_in,
+        production,
+    })
+}
+
+fn production(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Production> {
+    let table = reader.table(field)?;
+    let at = reader.span(field.node.span());
+    let fields = reader.walk(table, "[production]", at, &[keys::PRODUCTION]);
+    Some(Production {
+        container: fields.text("container")?,
+        url: fields.text("url"),
+        api_key_env: fields.text("api-key-env"),
     })
 }
 
