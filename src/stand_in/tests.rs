@@ -14,6 +14,7 @@ use crate::stand_in::serve::{Environment, live};
 
 mod answers;
 mod metrics;
+mod recorded;
 mod surface;
 mod tools;
 

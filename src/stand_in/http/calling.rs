@@ -7,7 +7,7 @@ use crate::stand_in::http::error::ApiError;
 use crate::stand_in::model::choose::{Demand, Intent, decide};
 use crate::stand_in::model::tool_call::Form;
 use crate::stand_in::parser::guided::{GuidedCalls, NamedCall};
-use crate::stand_in::parser::message::MessageReader;
+use crate::stand_in::parser::message::{MessageReader, Nothing};
 use crate::stand_in::parser::parameters::Thoughts;
 use crate::stand_in::parser::reasoning::{Prompted, Reasoner, is_engine};
 use crate::stand_in::parser::registry::{
@@ -168,7 +168,12 @@ impl Calling {
             (Some(parser), _) => Some(parser.reader(&self.tools, thoughts)),
         };
         let parses = self.parser.is_some() || self.reasoning_parser.is_some();
-        parses.then(|| MessageReader::new(reasoner, tools))
+        // A parser of calls alone tells nothing of nothing, even where it has no calls to read.
+        let nothing = match self.reasoning_parser {
+            Some(_) => Nothing::Told,
+            None => Nothing::Untold,
+        };
+        parses.then(|| MessageReader::new(reasoner, tools, nothing))
     }
 
     /// How deltas with calls look.

@@ -44,6 +44,11 @@ impl<'a> Fields<'a> {
         self.complaints.push(complaint);
     }
 
+    /// Holds what another has found against the request.
+    pub fn push(&mut self, complaint: Complaint) {
+        self.complaints.push(complaint);
+    }
+
     /// The dotted path of a field.
     pub fn place(&self, name: &str) -> String {
         format!("{}.{name}", self.at)

@@ -1,5 +1,6 @@
 //! The HTTP face: routes, what requests mean, how answers look.
 
+pub mod answer_form;
 pub mod calling;
 pub mod choice;
 pub mod conversation;
@@ -9,6 +10,7 @@ pub mod gate;
 pub mod json;
 pub mod logprobs;
 pub mod meter;
+pub mod prompt;
 pub mod reply;
 pub mod request;
 pub mod response;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::spec::imagined::Thinking;
 use crate::stand_in::command::settings::Settings;
+use crate::stand_in::http::answer_form::{answer_form, verify_response_format};
 use crate::stand_in::http::calling::{Calling, template_kwargs, thinks};
 use crate::stand_in::http::conversation::{
     messages, tools, verify_tool_choice, verify_top_logprobs,
@@ -14,6 +15,7 @@ use crate::stand_in::http::conversation::{
 use crate::stand_in::http::error::ApiError;
 use crate::stand_in::http::fields::Fields;
 use crate::stand_in::http::json::parse;
+use crate::stand_in::http::prompt::{prompts, token, verify_prompt};
 use crate::stand_in::http::sampling::{Sampling, verify_logprobs, verify_stream_options};
 use crate::stand_in::http::stop::{Ending, Stops, least};
 use crate::stand_in::model::answer::{Answer, Length, Speech, compose};
@@ -104,6 +106,7 @@ impl Reader {
         let body = parse(bytes)?;
         verify_tool_choice(&body)?;
         verify_top_logprobs(&body)?;
+        verify_response_format(&body)?;
         verify_stream_options(&body)?;
         let mut fields = Fields::of(&body);
         let messages = messages(&mut fields);
@@ -113,6 +116,7 @@ impl Reader {
         let max_tokens = fields.integer("max_tokens");
         let max_completion_tokens = fields.integer("max_completion_tokens");
         let sampling = Sampling::read(&mut fields);
+        let form = answer_form(&mut fields);
         let delivery = delivery(&mut fields);
         let tools = tools(&mut fields);
         fields.text("user");
@@ -133,7 +137,9 @@ impl Reader {
         };
         let speech = Speech {
             thoughts,
-            text: calling.speech(messages, Form::of(self.settings.numbers.tool_calls)),
+            text: form
+                .text(messages)
+                .or_else(|| calling.speech(messages, Form::of(self.settings.numbers.tool_calls))),
         };
         let wish = Wish {
             limit,
@@ -361,57 +367,6 @@ fn thoughts(model: Thinking, wanted: bool) -> (Option<(&'static str, &'static st
         // It cannot be turned off.
         (Thinking::DeepseekR1, _) => (Some(("", END)), "<think>\n"),
     }
-}
-
-/// The prompts of a completion: a text, tokens, or several of either.
-fn prompts(fields: &mut Fields) -> Vec<Vec<TokenId>> {
-    match fields.get("prompt") {
-        Some(Value::String(text)) => vec![encode(text)],
-        Some(Value::Array(texts)) if texts.iter().all(Value::is_string) => {
-            texts.iter().filter_map(Value::as_str).map(encode).collect()
-        }
-        Some(Value::Array(lists)) if lists.iter().all(Value::is_array) => lists
-            .iter()
-            .filter_map(Value::as_array)
-            .map(|ids| ids.iter().filter_map(Value::as_u64).map(token).collect())
-            .collect(),
-        Some(Value::Array(_)) => {
-            let ids = fields.naturals("prompt").unwrap_or_default();
-            vec![ids.into_iter().map(token).collect()]
-        }
-        Some(other) => {
-            // One for each form that a prompt can have.
-            let (list, text) = (
-                "Input should be a valid list",
-                "Input should be a valid string",
-            );
-            fields.complain("list_type", "prompt", list, other);
-            fields.complain("list_type", "prompt", list, other);
-            fields.complain("string_type", "prompt", text, other);
-            fields.complain("list_type", "prompt", list, other);
-            Vec::new()
-        }
-        None => Vec::new(),
-    }
-}
-
-fn verify_prompt(body: &Value) -> Result<(), ApiError> {
-    match body.get("prompt") {
-        None | Some(Value::Null) => {}
-        Some(Value::String(text)) if text.is_empty() => {}
-        Some(Value::Array(prompts)) if prompts.is_empty() => {
-            return Err(ApiError::bad("You must pass at least one prompt", None));
-        }
-        Some(_) => return Ok(()),
-    }
-    let message = "Either prompt or prompt_embeds must be provided and non-empty.";
-    Err(ApiError::of("prompt", message))
-}
-
-/// An id that is no token of the stand-in decodes to nothing, so that the largest may stand for
-/// all that are too large.
-fn token(id: u64) -> TokenId {
-    TokenId::try_from(id).unwrap_or(TokenId::MAX)
 }
 
 #[cfg(test)]

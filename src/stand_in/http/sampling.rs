@@ -1,10 +1,11 @@
 //! How an answer is to be sampled, as requests of both kinds say it: read in the order of vLLM's
 //! fields and refused where vLLM refuses it. Which of it the stand-in obeys is decided elsewhere.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stand_in::http::error::{ApiError, python};
 use crate::stand_in::http::fields::Fields;
+use crate::stand_in::model::tokens::N_TOKENS;
 
 /// Most alternatives that may be asked for; vLLM's default.
 const MOST_LOGPROBS: i64 = 20;
@@ -23,6 +24,8 @@ pub struct Sampling {
     pub presence_penalty: Option<f64>,
     pub repetition_penalty: Option<f64>,
     pub min_tokens: Option<i64>,
+    /// Keys of `logit_bias` that are no tokens.
+    pub biased_words: Vec<String>,
     pub stop_token_ids: Vec<u64>,
     /// Whether what stops an answer is part of its text.
     pub includes_stop: bool,
@@ -34,6 +37,7 @@ impl Sampling {
     pub fn read(fields: &mut Fields) -> Self {
         Self {
             frequency_penalty: fields.number("frequency_penalty"),
+            biased_words: biased_words(fields),
             n: fields.integer("n"),
             presence_penalty: fields.number("presence_penalty"),
             seed: fields.integer("seed"),
@@ -53,6 +57,13 @@ impl Sampling {
     /// Refuses what vLLM refuses, in its order. `max_tokens` is what is granted, no longer what
     /// was asked for.
     pub fn verify(&self, max_tokens: i64) -> Result<(), ApiError> {
+        if !self.biased_words.is_empty() {
+            let words = python(&json!(self.biased_words));
+            let message = format!(
+                "logit_bias contains key(s) that cannot be converted to integer token IDs: {words}"
+            );
+            return Err(ApiError::of_value("logit_bias", words, &message));
+        }
         if let Some(n) = self.n.filter(|n| *n < 1) {
             let message = format!("n must be at least 1, got {n}.");
             return Err(ApiError::bad(message, None));
@@ -158,9 +169,31 @@ fn stop(fields: &mut Fields) -> Vec<String> {
     }
 }
 
+fn biased_words(fields: &mut Fields) -> Vec<String> {
+    let biases = fields.get("logit_bias").and_then(Value::as_object);
+    let read = fields.object("logit_bias", |inner| {
+        for name in biases.into_iter().flatten().map(|(name, _)| name) {
+            inner.number(name);
+        }
+    });
+    let names = read.and(biases).into_iter().flatten().map(|(name, _)| name);
+    names
+        .filter(|name| name.trim().parse::<i64>().is_err())
+        .cloned()
+        .collect()
+}
+
 /// How many alternatives a request wants to see for each token; `None` where it wants no
 /// logprobs.
 pub fn verify_logprobs(wanted: Option<i64>) -> Result<(), ApiError> {
+    // All that there are, which are as many as ids.
+    let wanted = wanted.map(|wanted| {
+        if wanted == -1 {
+            i64::from(N_TOKENS)
+        } else {
+            wanted
+        }
+    });
     match wanted {
         Some(wanted) if wanted > MOST_LOGPROBS => {
             let message = format!(
@@ -192,8 +225,6 @@ pub fn verify_stream_options(body: &Value) -> Result<(), ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn message(body: &Value) -> String {
@@ -303,5 +334,6 @@ mod tests {
         assert!(verify_stream_options(&json!({"stream_options": null})).is_ok());
         assert!(verify_logprobs(Some(20)).is_ok());
         assert!(verify_logprobs(Some(21)).is_err());
+        assert!(verify_logprobs(Some(-1)).is_err());
     }
 }

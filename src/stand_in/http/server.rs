@@ -118,17 +118,21 @@ impl Server {
         if self.dev_mode == DevMode::On {
             routes = routes.post("/reset_prefix_cache", reset_prefix_cache);
         }
-        routes
+        let router = routes
             .into_router()
             // vLLM takes bodies of any length.
             .layer(DefaultBodyLimit::disable())
             .layer(from_fn_with_state(faults, befall))
             // What does not pass the key or the origins is not counted.
             .layer(from_fn_with_state(Arc::clone(&self), count))
+            .with_state(Arc::clone(&self));
+        // A router of its own around it, so that what never comes to a route is not answered
+        // with that route's methods.
+        Router::new()
+            .fallback_service(router)
             .layer(from_fn(origins))
             .layer(from_fn_with_state(Arc::clone(&self), guarded))
-            .layer(from_fn_with_state(Arc::clone(&self), log_access))
-            .with_state(self)
+            .layer(from_fn_with_state(self, log_access))
     }
 
     fn writer(&self, shape: Shape, question: &Question) -> Writer {

@@ -20,6 +20,9 @@ const SCALAR: u32 = 1 << 30;
 /// Special tokens lie behind the last Unicode scalar value.
 const SPECIAL: u32 = SCALAR | 0x11_0000;
 
+/// One more than the greatest id of a token.
+pub const N_TOKENS: TokenId = MESSAGE_END + 1;
+
 /// Opens a message in the chat template.
 pub const MESSAGE_START: TokenId = SPECIAL;
 /// Closes a message; a model that stops by itself ends with it.

@@ -4,15 +4,32 @@
 use crate::stand_in::parser::delta::{Delta, ToolReader, Whole};
 use crate::stand_in::parser::reasoning::Reasoner;
 
+/// What becomes of an empty text that no parser of calls reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nothing {
+    /// It is told as an empty content.
+    Told,
+    Untold,
+}
+
 /// Reads one message.
 pub struct MessageReader {
+    nothing: Nothing,
     reasoner: Option<Reasoner>,
     tools: Option<Box<dyn ToolReader>>,
 }
 
 impl MessageReader {
-    pub fn new(reasoner: Option<Reasoner>, tools: Option<Box<dyn ToolReader>>) -> Self {
-        Self { reasoner, tools }
+    pub fn new(
+        reasoner: Option<Reasoner>,
+        tools: Option<Box<dyn ToolReader>>,
+        nothing: Nothing,
+    ) -> Self {
+        Self {
+            nothing,
+            reasoner,
+            tools,
+        }
     }
 
     /// Reads the text of one token; an empty one at the end.
@@ -37,6 +54,7 @@ impl MessageReader {
         };
         match &mut self.tools {
             Some(tools) => tools.read(&rest, &mut delta),
+            None if rest.is_empty() && self.nothing == Nothing::Untold => {}
             None => delta.say(&rest),
         }
         delta

@@ -83,6 +83,7 @@ async fn pages_from_elsewhere_are_not_served() {
         "authorization"
     );
     assert_eq!(header(&response, "access-control-allow-origin"), "");
+    assert_eq!(header(&response, "allow"), "");
     assert_eq!(response.text().await.unwrap(), "Disallowed CORS origin");
 }
 
