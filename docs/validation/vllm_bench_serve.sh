@@ -5,8 +5,9 @@
 #   docs/validation/vllm_bench_serve.sh BASE_URL [OPTION OF bench serve]...
 #
 # The engine serves the model `m` with the key $VLLM_API_KEY on this host. Exits with 1 unless all
-# requests succeeded. The generator counts with its own tokenizer: the stand-in's finds other
-# lengths in the same text, so the input lengths that the engine reports are printed beside.
+# requests succeeded. The generator cuts its prompts with the engine's own /tokenize, so that they
+# have the length that was asked for in the stand-in's tokens too; what the engine itself counted
+# is printed beside. Appended options win: `--backend openai --endpoint /v1/completions`, say.
 set -euo pipefail
 url=${1:?usage: $0 BASE_URL [OPTION]...}
 shift

@@ -91,6 +91,20 @@ impl VllmVersion {
         }
     }
 
+    /// The version of Prometheus' text format that `/metrics` claims: that of the client library
+    /// which the images of the time carry.
+    pub(in crate::stand_in) fn metrics_format(self) -> &'static str {
+        match self {
+            Self::V0_6_4
+            | Self::V0_8_5
+            | Self::V0_9_2
+            | Self::V0_10_1
+            | Self::V0_11_0
+            | Self::V0_18_0 => "0.0.4",
+            Self::V0_32_0 => "1.0.0",
+        }
+    }
+
     /// `--gpu-memory-utilization` where it is not given.
     pub(in crate::stand_in) fn gpu_memory_utilization(self) -> f64 {
         match self {

@@ -39,8 +39,12 @@ pub async fn meter(traffic: &Arc<Traffic>, time: Time, request: Request, next: N
     };
     let response = next.run(request).await;
     exchange.status = response.status().as_u16();
-    // To vLLM a path with another method is no route.
-    exchange.routed &= response.status() != StatusCode::METHOD_NOT_ALLOWED;
+    match response.status() {
+        // To vLLM a path with another method is no route, and one with a slash too many is.
+        StatusCode::METHOD_NOT_ALLOWED => exchange.routed = false,
+        StatusCode::TEMPORARY_REDIRECT => exchange.routed = true,
+        _ => {}
+    }
     let length = response.body().size_hint().exact();
     // A stream declares no length.
     exchange.response_bytes = length.unwrap_or(0);

@@ -279,11 +279,9 @@ async fn metrics(State(server): Shared) -> Response {
         &server.traffic,
         server.parsing.as_deref(),
     );
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        text,
-    )
-        .into_response()
+    let format = server.settings.numbers.vllm_version.metrics_format();
+    let kind = format!("text/plain; version={format}; charset=utf-8");
+    ([(CONTENT_TYPE, kind)], text).into_response()
 }
 
 async fn list_models(State(server): Shared) -> Response {
