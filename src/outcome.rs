@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::attest::Attestation;
 use crate::diagnose::Failure;
 use crate::id::AttemptId;
+use crate::measure::memory::MemorySample;
 use crate::measure::node::NodeReport;
 
 /// How one start of an engine ended.
@@ -73,6 +74,9 @@ pub struct EndState {
     pub error: Option<String>,
     /// Highest memory use seen, in bytes, where the runtime knows it.
     pub peak_memory: Option<u64>,
+    /// Readings of its memory from start to end; the last one is what it used at its death.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub memory: Vec<MemorySample>,
 }
 
 /// One settled attempt: what the journal keeps of it.

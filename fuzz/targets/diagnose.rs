@@ -24,17 +24,15 @@ fuzz_target!(|ending: Ending<'_>| {
     } else {
         &[]
     };
+    let phase = |serving| match serving {
+        true => Phase::Serving,
+        false => Phase::Starting,
+    };
     let evidence = Evidence {
         exit_code: ending.exit_code,
         oom_killed: ending.oom_killed,
         runtime_error: ending.runtime_error,
-        phase: ending.serving.map(|serving| {
-            if serving {
-                Phase::Serving
-            } else {
-                Phase::Starting
-            }
-        }),
+        phase: ending.serving.map(phase),
         varied_flags: varied,
         ..Evidence::of(&log)
     };

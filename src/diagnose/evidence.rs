@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::diagnose::class::Phase;
+use crate::measure::memory::MemorySample;
 use crate::spec::flag::FlagValue;
 
 /// Everything that a diagnosis may use. Fields that nobody knows are `None`, never guessed.
@@ -19,6 +20,8 @@ pub struct Evidence<'a> {
     pub phase: Option<Phase>,
     /// What the observer saw of its service; `None` lets the log decide.
     pub service: Option<Service>,
+    /// Readings of its memory from start to end, in order; empty where nobody looked.
+    pub memory: &'a [MemorySample],
     /// Flags that the experiment varies for this cell, by long name: an argument error about
     /// one of them is the cell's own making, about any other the profile's.
     pub varied_flags: &'a [&'a str],
@@ -45,6 +48,7 @@ impl<'a> Evidence<'a> {
             runtime_error: None,
             phase: None,
             service: None,
+            memory: &[],
             varied_flags: &[],
             flags: &[],
         }

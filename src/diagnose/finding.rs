@@ -9,6 +9,7 @@ use crate::diagnose::facts::Facts;
 use crate::diagnose::failure::{Failure, log_tail};
 use crate::diagnose::line::Line;
 use crate::diagnose::message::Message;
+use crate::diagnose::occupancy;
 use crate::diagnose::remedy;
 use crate::diagnose::rules::{argument, memory};
 use crate::diagnose::stage::Stage;
@@ -122,12 +123,16 @@ impl Finding {
             evidence,
             facts: &self.facts,
         };
+        let mut explanation = advice::explanation(&subject, &varied);
+        if let Some(remark) = occupancy::remark(self.class, self.phase, evidence.memory) {
+            explanation = format!("{explanation} {remark}");
+        }
         Failure {
             class: self.class,
             phase: self.phase,
             stage: self.stage,
             consequence: self.class.consequence(blame),
-            explanation: advice::explanation(&subject, &varied),
+            explanation,
             suggestion: remedy::suggestion(&subject),
             cause: self.cause,
             node: None,

@@ -14,6 +14,7 @@ mod finding;
 mod head;
 pub mod line;
 mod message;
+mod occupancy;
 mod prefix;
 mod quotation;
 mod remedy;

@@ -1,6 +1,7 @@
 //! Measurements as data: raw requests, prompts, metrics and their summaries. Nothing here sends a
 //! request or reads a clock.
 
+pub mod memory;
 pub mod metric;
 pub mod node;
 pub mod prompt;

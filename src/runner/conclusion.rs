@@ -150,6 +150,7 @@ fn diagnosed(
         oom_killed: end.oom_killed,
         phase: Some(phase),
         service: seen.service.filter(|_| phase == Phase::Serving),
+        memory: &end.memory,
         varied_flags: &varied,
         flags: &flags,
         ..Evidence::of(log)

@@ -10,6 +10,7 @@ pub mod sweep;
 
 mod binary;
 mod lock;
+mod memory;
 mod port;
 
 pub use docker::{DockerRuntime, PullProgress};

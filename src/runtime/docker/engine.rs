@@ -7,16 +7,17 @@ use bollard::errors::Error;
 use bollard::models::ContainerState;
 use bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptions, RemoveContainerOptionsBuilder,
-    StatsOptionsBuilder, StopContainerOptionsBuilder, WaitContainerOptions,
+    StopContainerOptionsBuilder, WaitContainerOptions,
 };
 use futures_util::StreamExt;
 
 use crate::outcome::EndState;
 use crate::runner::ports::{Engine, RuntimeError, StopMode, Stopped};
 use crate::runtime::docker::client::Client;
-use crate::runtime::docker::refusal;
 use crate::runtime::docker::watch::DaemonWatch;
+use crate::runtime::docker::{memory, refusal};
 use crate::runtime::log::{LogPump, append_remark, read_log_or_say_why};
+use crate::runtime::memory::{MemoryWatch, peak};
 
 /// How long the log's end is waited for once the container has stopped.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
@@ -24,9 +25,6 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a killed container may take to be gone. A process that hangs in a GPU driver takes
 /// long; beyond this it is the machine's fault.
 const KILL_PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long the daemon may take to say how much memory is in use.
-const STATS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A daemon that is stopped takes its sockets away before it stops its containers, and breaks
 /// its connections when it is done. This long after an engine's end both have happened.
@@ -50,6 +48,7 @@ pub struct DockerEngine {
     /// Taken by [`Engine::stop`]; still there when the engine is dropped without it.
     log: Option<LogPump>,
     watch: DaemonWatch,
+    memory: MemoryWatch,
     /// That it ended by itself, once that is past doubt.
     believed: bool,
 }
@@ -76,6 +75,13 @@ impl DockerEngine {
         watch: DaemonWatch,
         log_path: PathBuf,
     ) -> Self {
+        let memory = MemoryWatch::start({
+            let (client, container) = (client.clone(), container.clone());
+            move || {
+                let (client, container) = (client.clone(), container.clone());
+                async move { memory::look(&client, &container).await }
+            }
+        });
         Self {
             client,
             container,
@@ -83,6 +89,7 @@ impl DockerEngine {
             log_path,
             log: Some(log),
             watch,
+            memory,
             believed: false,
         }
     }
@@ -152,22 +159,6 @@ impl DockerEngine {
         Ok(())
     }
 
-    /// The highest memory use of a running container; only hosts with version 1 of the control
-    /// groups keep it, and they count the page cache in.
-    async fn peak_memory(&self) -> Option<u64> {
-        let options = StatsOptionsBuilder::new()
-            .stream(false)
-            .one_shot(true)
-            .build();
-        let mut readings =
-            std::pin::pin!(self.client.docker().stats(&self.container, Some(options)));
-        let reading = tokio::time::timeout(STATS_PATIENCE, readings.next())
-            .await
-            .ok()??
-            .ok()?;
-        reading.memory_stats?.max_usage.filter(|bytes| *bytes > 0)
-    }
-
     /// Ends a running container.
     async fn end(&self, how: StopMode) -> Result<(), RuntimeError> {
         let docker = self.client.docker();
@@ -203,11 +194,11 @@ impl DockerEngine {
 
     /// Ends the container if it still runs, and says how it ended.
     async fn collect(&mut self, how: StopMode) -> Result<EndState, RuntimeError> {
-        let (by_itself, peak_memory, remains) = match self.standing().await? {
+        let (by_itself, kept_peak, remains) = match self.standing().await? {
             Standing::Running => {
-                let peak_memory = self.peak_memory().await;
+                let kept_peak = memory::kept_peak(&self.client, &self.container).await;
                 self.end(how).await?;
-                (false, peak_memory, self.stopped().await?)
+                (false, kept_peak, self.stopped().await?)
             }
             Standing::Stopped(remains) => {
                 if let Remains::Ended(state) = &remains {
@@ -216,8 +207,11 @@ impl DockerEngine {
                 (true, None, remains)
             }
         };
+        let memory = self.memory.samples();
+        let peak_memory = peak(kept_peak, &memory);
         Ok(match remains {
             Remains::Ended(state) => EndState {
+                memory,
                 by_itself,
                 exit_code: state.exit_code,
                 oom_killed: state.oom_killed,
@@ -225,6 +219,7 @@ impl DockerEngine {
                 peak_memory,
             },
             Remains::Gone => EndState {
+                memory,
                 by_itself,
                 exit_code: None,
                 oom_killed: None,

@@ -7,6 +7,7 @@ mod engine;
 mod image;
 mod logs;
 mod look;
+mod memory;
 mod probe;
 mod refusal;
 mod rootfs;

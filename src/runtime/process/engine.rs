@@ -11,6 +11,8 @@ use tokio::process::{Child, ChildStdin};
 use crate::outcome::EndState;
 use crate::runner::ports::{Engine, RuntimeError, StopMode, Stopped};
 use crate::runtime::log::{LogPump, append_remark, read_log_or_say_why};
+use crate::runtime::memory::{MemoryWatch, peak};
+use crate::runtime::process::memory;
 
 /// How long the log is waited for once the process group is dead.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
@@ -31,6 +33,7 @@ pub struct ProcessEngine {
     base_url: String,
     reference: String,
     log_path: PathBuf,
+    memory: MemoryWatch,
 }
 
 impl ProcessEngine {
@@ -51,6 +54,7 @@ impl ProcessEngine {
             base_url: format!("http://127.0.0.1:{port}"),
             reference: format!("process {}", group.as_raw_nonzero()),
             log_path,
+            memory: MemoryWatch::start(move || std::future::ready(memory::look(group))),
         })
     }
 
@@ -110,9 +114,9 @@ impl Engine for ProcessEngine {
             what: format!("{} could not be waited for", self.reference),
             source,
         })?;
-        let peak_memory = match ended {
+        let kept_peak = match ended {
             Some(_) => None,
-            None => peak_memory(self.group),
+            None => memory::kept_peak(self.group),
         };
         let status = match (ended, how) {
             (Some(status), _) => status,
@@ -141,12 +145,14 @@ impl Engine for ProcessEngine {
             what: format!("the log {} could not be written", self.log_path.display()),
             source,
         })?;
+        let memory = self.memory.samples();
         let end = EndState {
             by_itself: ended.is_some(),
             exit_code: exit_code(status),
             oom_killed: None,
             error: None,
-            peak_memory,
+            peak_memory: peak(kept_peak, &memory),
+            memory,
         };
         let log = self.log();
         Ok(Stopped { end, log })
@@ -173,18 +179,4 @@ fn exit_code(status: ExitStatus) -> Option<i64> {
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal))
         .map(i64::from)
-}
-
-/// The most memory that a live process had in RAM so far, in bytes; without its children.
-fn peak_memory(process: Pid) -> Option<u64> {
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).ok()?;
-    let kib = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    kib.trim()
-        .strip_suffix(" kB")?
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib * 1024)
 }

@@ -1,6 +1,7 @@
 //! The stand-in as a child process: no container, no limits, nothing installed.
 
 mod engine;
+mod memory;
 mod runtime;
 mod sweep;
 
