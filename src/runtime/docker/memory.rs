@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bollard::models::ContainerMemoryStats;
+use bollard::models::{ContainerMemoryStats, ContainerStatsResponse};
 use bollard::query_parameters::StatsOptionsBuilder;
 use futures_util::StreamExt;
 
@@ -14,27 +14,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a container uses now; `None` when it does not run or the daemon does not say.
 pub async fn look(client: &Client, container: &str) -> Option<Memory> {
-    of(&stats(client, container).await?)
+    let stats = stats(client, container).await?;
+    // What is left of a container that has just died is not what it used.
+    let alive = stats
+        .pids_stats
+        .and_then(|pids| pids.current)
+        .is_some_and(|processes| processes > 0);
+    of(&stats.memory_stats?).filter(|_| alive)
 }
 
 /// The highest memory use of a running container, in bytes; only hosts with version 1 of the
 /// control groups keep it, and they count the page cache in.
 pub async fn kept_peak(client: &Client, container: &str) -> Option<u64> {
-    let stats = stats(client, container).await?;
+    let stats = stats(client, container).await?.memory_stats?;
     stats.max_usage.filter(|bytes| *bytes > 0)
 }
 
-async fn stats(client: &Client, container: &str) -> Option<ContainerMemoryStats> {
+async fn stats(client: &Client, container: &str) -> Option<ContainerStatsResponse> {
     let options = StatsOptionsBuilder::new()
         .stream(false)
         .one_shot(true)
         .build();
     let mut readings = std::pin::pin!(client.docker().stats(container, Some(options)));
-    let reading = tokio::time::timeout(PATIENCE, readings.next())
-        .await
-        .ok()??
-        .ok()?;
-    reading.memory_stats
+    let reading = tokio::time::timeout(PATIENCE, readings.next()).await;
+    reading.ok()??.ok()
 }
 
 /// Pages of files that can be given back at once are not counted, as `docker stats` does: under
