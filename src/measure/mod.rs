@@ -4,6 +4,8 @@
 pub mod memory;
 pub mod metric;
 pub mod node;
+pub mod profile;
 pub mod prompt;
 pub mod request;
+pub mod sample;
 pub mod summary;

@@ -1,0 +1,367 @@
+//! Sums samples up as they come.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::measure::profile::alert::{AlertBounds, alerts};
+use crate::measure::profile::brief::{NodeBrief, ProfileBrief};
+use crate::measure::profile::flaw::{Flaw, SLOWED_DOWN_AT_MOST, who};
+use crate::measure::profile::state::StateSums;
+use crate::measure::profile::summary::{Card, NodeProfile, Profile};
+use crate::measure::sample::{EngineState, GpuCard, GpuProcess, Owner, Sample};
+use crate::time_scale::TimeScale;
+
+/// So many beats without a reading are bridged when power is summed up to energy.
+const BRIDGED: u32 = 3;
+
+/// Remarks of one kind that are kept word for word.
+const REMARKS: usize = 8;
+
+/// The samples of one attempt, summed up.
+#[derive(Debug)]
+pub struct ProfileBuilder {
+    cards: Vec<GpuCard>,
+    without_gpus: Option<String>,
+    beat: Duration,
+    bounds: AlertBounds,
+    scale: TimeScale,
+    stand_in: bool,
+    n_missed: u64,
+    ready_ns: Option<u64>,
+    over_all: StateSums,
+    /// In the order in which they ran.
+    nodes: Vec<NodeSums>,
+    last: Option<Sample>,
+    /// By card: whether it answered when it was asked last.
+    answers: Vec<bool>,
+    notes: Notes,
+    /// Of the start: cards that held more memory than before the first start of the run.
+    not_settled: Vec<Flaw>,
+}
+
+#[derive(Debug)]
+struct NodeSums {
+    node: String,
+    states: BTreeMap<EngineState, StateSums>,
+    /// By card and process, as first seen.
+    strangers: BTreeMap<(u32, u32), GpuProcess>,
+}
+
+/// Remarks, each once and not without end.
+#[derive(Debug, Default)]
+struct Notes {
+    kept: Vec<String>,
+    seen: BTreeSet<(u32, u32)>,
+    n_left_out: u64,
+}
+
+impl Notes {
+    fn push(&mut self, text: String) {
+        if self.kept.len() < REMARKS {
+            self.kept.push(text);
+        } else {
+            self.n_left_out += 1;
+        }
+    }
+}
+
+impl ProfileBuilder {
+    /// `cards` are the watched ones; `without_gpus` says why there are none.
+    pub fn new(
+        cards: Vec<GpuCard>,
+        without_gpus: Option<String>,
+        beat: Duration,
+        bounds: AlertBounds,
+        scale: TimeScale,
+        stand_in: bool,
+    ) -> Self {
+        Self {
+            answers: vec![true; cards.len()],
+            cards,
+            without_gpus,
+            beat,
+            bounds,
+            scale,
+            stand_in,
+            n_missed: 0,
+            ready_ns: None,
+            over_all: StateSums::default(),
+            nodes: Vec::new(),
+            last: None,
+            notes: Notes::default(),
+            not_settled: Vec::new(),
+        }
+    }
+
+    /// The card held so much more memory before the start than before the first one of the run.
+    pub fn not_settled(&mut self, gpu: u32, more_bytes: u64) {
+        self.not_settled.push(Flaw::NotSettled { gpu, more_bytes });
+    }
+
+    /// The engine was proved ready, so long after it was ordered.
+    pub fn ready(&mut self, at_ns: u64) {
+        self.ready_ns = Some(at_ns);
+    }
+
+    pub fn missed(&mut self, beats: u64) {
+        self.n_missed += beats;
+    }
+
+    pub fn push(&mut self, sample: Sample) {
+        self.watch(&sample);
+        let gap = u64::try_from((self.beat * BRIDGED).as_nanos()).unwrap_or(u64::MAX);
+        self.over_all.push(&sample, self.last.as_ref(), gap);
+        if let (Some(node), Some(state)) = (&sample.node, sample.state) {
+            let before = self
+                .last
+                .as_ref()
+                .filter(|last| last.node.as_ref() == Some(node));
+            let position = match self.nodes.iter().position(|sums| sums.node == *node) {
+                Some(position) => position,
+                None => {
+                    self.nodes.push(NodeSums::new(node));
+                    self.nodes.len() - 1
+                }
+            };
+            let sums = &mut self.nodes[position];
+            sums.states
+                .entry(state)
+                .or_default()
+                .push(&sample, before, gap);
+            sums.meet(&sample, &self.cards);
+        }
+        self.last = Some(sample);
+    }
+
+    /// Notes what befalls the cards themselves.
+    fn watch(&mut self, sample: &Sample) {
+        let Some(gpus) = &sample.gpus else { return };
+        let at = seconds(sample.at_ns);
+        for ((card, answers), reading) in self.cards.iter().zip(&mut self.answers).zip(gpus) {
+            let gpu = card.index;
+            match (*answers, reading.is_some()) {
+                (true, false) => self.notes.push(format!(
+                    "GPU {gpu} stopped answering {at} s after the engine was ordered"
+                )),
+                (false, true) => self
+                    .notes
+                    .push(format!("GPU {gpu} answered again after {at} s")),
+                (true, true) | (false, false) => {}
+            }
+            *answers = reading.is_some();
+            let processes = reading
+                .iter()
+                .flat_map(|reading| &reading.processes)
+                .flatten();
+            for process in processes {
+                let what = match process.owner {
+                    Owner::Engine => continue,
+                    Owner::Stranger if process.disturbs() => continue,
+                    Owner::Stranger => "shows a desktop there and is taken for harmless",
+                    Owner::Unknown => "cannot be told to be the engine's or not",
+                };
+                if self.notes.seen.insert((gpu, process.pid)) {
+                    self.notes
+                        .push(format!("GPU {gpu}: {} {what}", who(process)));
+                }
+            }
+        }
+    }
+
+    /// Why a node measured something else than its configuration; empty for a valid one.
+    pub fn flaws(&self, node: &str) -> Vec<Flaw> {
+        let mut flaws = self.not_settled.clone();
+        if let Some(sums) = self.nodes.iter().find(|sums| sums.node == node) {
+            flaws.extend(sums.flaws(&self.cards));
+        }
+        flaws
+    }
+
+    /// The last level of each card's memory, and the sample's instant: what was in use when an
+    /// engine died.
+    pub fn last_sample(&self) -> Option<&Sample> {
+        self.last.as_ref()
+    }
+
+    pub fn profile(&self) -> Profile {
+        let mut notes = self.notes.kept.clone();
+        if self.notes.n_left_out > 0 {
+            notes.push(format!("{} more such remarks", self.notes.n_left_out));
+        }
+        for sums in &self.nodes {
+            notes.extend(sums.remarks(&self.cards));
+        }
+        Profile {
+            format: Profile::FORMAT,
+            stand_in: self.stand_in,
+            beat_ms: self.beat.as_secs_f64() * 1e3,
+            n_samples: self.over_all.n_samples,
+            n_missed: self.n_missed,
+            ready_after_ms: self.ready_ns.map(|ready| ready as f64 / 1e6),
+            gpus: self
+                .cards
+                .iter()
+                .enumerate()
+                .map(|(position, card)| Card::of(card, self.over_all.summary(position, card)))
+                .collect(),
+            without_gpus: self.without_gpus.clone(),
+            nodes: self
+                .nodes
+                .iter()
+                .map(|sums| (sums.node.clone(), self.node(sums)))
+                .collect(),
+            alerts: self
+                .nodes
+                .iter()
+                .flat_map(|sums| {
+                    let (working, all) = (sums.working(), sums.all());
+                    alerts(&sums.node, &self.cards, &working, &all, &self.bounds)
+                })
+                .collect(),
+            bounds: self.bounds,
+            notes,
+        }
+    }
+
+    fn node(&self, sums: &NodeSums) -> NodeProfile {
+        let all = sums.all();
+        let whole = all.time_ns;
+        NodeProfile {
+            all: all.profile(&self.cards, whole, self.scale),
+            states: sums
+                .states
+                .iter()
+                .map(|(state, sums)| {
+                    let profile = sums.profile(&self.cards, whole, self.scale);
+                    (state.name().to_owned(), profile)
+                })
+                .collect(),
+            flaws: self.flaws(&sums.node).iter().map(Flaw::text).collect(),
+        }
+    }
+
+    /// What the journal keeps of it.
+    pub fn brief(&self) -> ProfileBrief {
+        let profile = self.profile();
+        ProfileBrief {
+            cards: self.cards.clone(),
+            without_gpus: profile.without_gpus,
+            beat_ms: profile.beat_ms,
+            n_samples: profile.n_samples,
+            n_missed: profile.n_missed,
+            nodes: self
+                .nodes
+                .iter()
+                .map(|sums| {
+                    let shares = self.node(sums).states;
+                    let shares = shares
+                        .into_iter()
+                        .filter_map(|(state, profile)| Some((state, profile.share?)))
+                        .collect();
+                    NodeBrief::of(
+                        &sums.node,
+                        shares,
+                        &self.cards,
+                        &sums.working(),
+                        &sums.all(),
+                    )
+                })
+                .collect(),
+            alerts: profile.alerts,
+            notes: profile.notes,
+        }
+    }
+}
+
+impl NodeSums {
+    fn new(node: &str) -> Self {
+        Self {
+            node: node.to_owned(),
+            states: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+        }
+    }
+
+    /// Remembers whoever disturbs.
+    fn meet(&mut self, sample: &Sample, cards: &[GpuCard]) {
+        for (position, card) in cards.iter().enumerate() {
+            let processes = sample
+                .gpu(position)
+                .and_then(|reading| reading.processes.as_ref());
+            for process in processes.into_iter().flatten().filter(|one| one.disturbs()) {
+                // Whoever starts processes without end is told by the first of them.
+                if self.strangers.len() < REMARKS {
+                    let key = (card.index, process.pid);
+                    self.strangers.entry(key).or_insert_with(|| process.clone());
+                }
+            }
+        }
+    }
+
+    fn all(&self) -> StateSums {
+        self.sum(|_| true)
+    }
+
+    /// With requests in flight.
+    fn working(&self) -> StateSums {
+        self.sum(EngineState::is_working)
+    }
+
+    fn sum(&self, wanted: impl Fn(EngineState) -> bool) -> StateSums {
+        let mut sum = StateSums::default();
+        for (_, sums) in self.states.iter().filter(|(state, _)| wanted(**state)) {
+            sum.merge(sums);
+        }
+        sum
+    }
+
+    fn flaws(&self, cards: &[GpuCard]) -> Vec<Flaw> {
+        let strangers = self
+            .strangers
+            .iter()
+            .map(|((gpu, _), process)| Flaw::Stranger {
+                gpu: *gpu,
+                process: process.clone(),
+            });
+        let all = self.all();
+        let slowed = cards.iter().enumerate().filter_map(|(position, card)| {
+            let slowdown = all.slowdown(position)?;
+            (slowdown.share > SLOWED_DOWN_AT_MOST).then_some(Flaw::SlowedDown {
+                gpu: card.index,
+                reasons: slowdown.reasons,
+                share: slowdown.share,
+            })
+        });
+        strangers.chain(slowed).collect()
+    }
+
+    /// What does not make the node invalid and must be known.
+    fn remarks(&self, cards: &[GpuCard]) -> Vec<String> {
+        let all = self.all();
+        let node = &self.node;
+        let mut remarks = Vec::new();
+        for (position, card) in cards.iter().enumerate() {
+            let gpu = card.index;
+            if let Some(slowdown) = all.slowdown(position)
+                && slowdown.share <= SLOWED_DOWN_AT_MOST
+            {
+                remarks.push(format!(
+                    "`{node}`: GPU {gpu} slowed down in {:.1} % of the samples ({}), too few to matter",
+                    100.0 * slowdown.share,
+                    slowdown.reasons.names().join(", ")
+                ));
+            }
+            if let Some(share) = all.power_capped(position) {
+                remarks.push(format!(
+                    "`{node}`: GPU {gpu} ran into its power limit in {:.0} % of the samples",
+                    (100.0 * share).max(1.0)
+                ));
+            }
+        }
+        remarks
+    }
+}
+
+fn seconds(ns: u64) -> String {
+    format!("{:.1}", ns as f64 / 1e9)
+}
