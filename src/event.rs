@@ -55,7 +55,7 @@ pub enum EventKind {
     },
     NodeFinished {
         attempt: AttemptId,
-        report: NodeReport,
+        report: Box<NodeReport>,
     },
     /// The attempt has come to its end. What is not in the journal as this did not happen.
     AttemptSettled {
@@ -162,7 +162,10 @@ mod tests {
             if let crate::outcome::Outcome::Measured(measured) = &settled.outcome {
                 for report in measured.nodes.clone() {
                     let attempt = settled.attempt.clone();
-                    kinds.push(EventKind::NodeFinished { attempt, report });
+                    kinds.push(EventKind::NodeFinished {
+                        attempt,
+                        report: Box::new(report),
+                    });
                 }
             }
             let settled = Box::new(settled);

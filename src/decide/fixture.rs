@@ -16,13 +16,14 @@ use crate::measure::summary::Summary;
 use crate::outcome::{EndState, EngineFacts, Measured, Outcome, RuntimeFacts, Settled};
 use crate::spec::diagnostic::Span;
 use crate::spec::experiment::{
-    Axis, Comparison, Experiment, Gate, Goal, KvCacheSpec, Objective, OnMiss, RunSettings, UseCase,
-    Workload, WorkloadSpec,
+    Axis, Comparison, Experiment, Gate, Goal, Objective, OnMiss, RunSettings, UseCase, Workload,
+    WorkloadSpec,
 };
 use crate::spec::flag::{FlagName, FlagValue, Knob};
 use crate::spec::profile::{
     BaseFlag, EngineProfile, EnvSource, Gpus, Network, Profile, RuntimeChoice, Ulimit, Volume,
 };
+use crate::spec::workload::kv_cache::KvCacheSpec;
 use crate::time_scale::TimeScale;
 
 /// What one attempt measured, before it is made into a node report.
@@ -420,6 +421,8 @@ pub(crate) fn measured(cell: &str, number: u32, numbers: Numbers) -> Settled {
             n_requests: 10,
             n_failed: ((1.0 - numbers.success) * 10.0).round() as u32,
             notes: numbers.notes.clone(),
+            client: None,
+            detail: None,
         }],
         attestation: vec![
             attest(

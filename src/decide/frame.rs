@@ -357,10 +357,10 @@ fn metrics(manifest: &Manifest) -> Vec<(String, MetricRef)> {
 
     let mut all = Vec::new();
     for workload in &experiment.workloads {
-        for def in workload.kind().metrics() {
+        for def in workload.metrics() {
             let reference = |stat: Option<Stat>| MetricRef {
                 node: workload.name.clone(),
-                metric: def.name.to_owned(),
+                metric: def.name.to_string(),
                 stat,
             };
             match def.shape {

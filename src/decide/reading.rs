@@ -40,6 +40,7 @@ impl<'a> Start<'a> {
         };
         match &report.status {
             NodeStatus::Failed { because } => Err(format!("{node} failed: {because}")),
+            NodeStatus::Invalid { because } => Err(format!("{node} is invalid: {because}")),
             NodeStatus::Skipped { because } => Err(format!("{node} was skipped: {because}")),
             NodeStatus::Completed => report
                 .value(metric)
@@ -64,14 +65,10 @@ impl<'a> Start<'a> {
 
 /// The metric behind a reference; `None` when the experiment's node does not yield it (results
 /// of another version).
-pub fn definition(experiment: &Experiment, metric: &MetricRef) -> Option<&'static MetricDef> {
+pub fn definition<'a>(experiment: &'a Experiment, metric: &MetricRef) -> Option<&'a MetricDef> {
     let workload = experiment
         .workloads
         .iter()
         .find(|workload| workload.name == metric.node)?;
-    workload
-        .kind()
-        .metrics()
-        .iter()
-        .find(|def| def.name == metric.metric)
+    workload.metric(&metric.metric)
 }

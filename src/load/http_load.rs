@@ -6,12 +6,13 @@ use crate::load::client::{ClientError, RequestLimits, new_client};
 use crate::load::control::{Control, ControlError};
 use crate::load::metrics::MetricsPage;
 use crate::load::prompt::{PromptSearch, SearchStep};
-use crate::load::workload::kv_cache;
-use crate::measure::node::NodeRecord;
+use crate::load::workload;
+use crate::load::workload::context::NodeContext;
+use crate::measure::node::NodeReport;
 use crate::measure::prompt::{NodePrompts, Prompt, PromptBook};
 use crate::outcome::EngineFacts;
-use crate::runner::ports::{Load, LoadError, Observed, Probe, ReadyServer, Target};
-use crate::spec::experiment::{Workload, WorkloadSpec};
+use crate::runner::ports::{Load, LoadError, NodeRun, Observed, Probe, ReadyServer, Target};
+use crate::spec::experiment::Workload;
 
 /// Talks to engines over HTTP/1.1.
 #[derive(Debug, Clone)]
@@ -113,15 +114,16 @@ impl Load for HttpLoad {
         let mut nodes = Vec::new();
         for workload in workloads {
             let node = workload.name.as_str();
-            let (n_prompts, n_tokens) = match &workload.spec {
-                WorkloadSpec::KvCache(spec) => (spec.iterations, spec.prompt_tokens),
-            };
+            let needs = workload::needs(&workload.spec);
             let mut search =
-                || PromptSearch::new(seed, ordinals.next().unwrap_or(u32::MAX), n_tokens);
-            let warm_up = self.cut(server, node, search()).await?;
+                |length| PromptSearch::new(seed, ordinals.next().unwrap_or(u32::MAX), length);
+            let warm_up = match needs.warm_up {
+                Some(length) => Some(self.cut(server, node, search(length)).await?),
+                None => None,
+            };
             let mut prompts = Vec::new();
-            for _ in 0..n_prompts {
-                prompts.push(self.cut(server, node, search()).await?);
+            for length in needs.prompts {
+                prompts.push(self.cut(server, node, search(length)).await?);
             }
             nodes.push(NodePrompts {
                 node: node.to_owned(),
@@ -138,24 +140,18 @@ impl Load for HttpLoad {
         })
     }
 
-    async fn run(
-        &self,
-        server: &ReadyServer,
-        workload: &Workload,
-        book: &PromptBook,
-    ) -> NodeRecord {
-        match &workload.spec {
-            WorkloadSpec::KvCache(spec) => {
-                let session = kv_cache::Session {
-                    client: &self.client,
-                    server,
-                    limits: self.limits.at(server.scale()),
-                    node: &workload.name,
-                    spec,
-                };
-                session.run(book).await
-            }
-        }
+    async fn run(&self, server: &ReadyServer, node: NodeRun<'_>) -> NodeReport {
+        let context = NodeContext {
+            client: &self.client,
+            server,
+            limits: self.limits.at(server.scale()),
+            node: &node.workload.name,
+            kind: node.workload.kind(),
+            book: node.book,
+            requests: node.requests,
+            upstream: node.upstream,
+        };
+        workload::run(&context, &node.workload.spec).await
     }
 }
 

@@ -14,6 +14,8 @@ pub mod words;
 pub mod workload;
 
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod fake_vllm;
 #[cfg(test)]
 mod tests;

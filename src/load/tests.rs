@@ -7,25 +7,23 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use crate::load::bench::{
+    LIMITS, NodeRecord, count, failure_of, run_node, run_with, scalar, server,
+};
 use crate::load::client::{Exchange, RequestLimits, SpeedRequest, new_client, stream_chat};
 use crate::load::fake_vllm::{
     BLOCK, FakeVllm, KEY, MODEL, PREFILL, Reply, count_tokens, target_at,
 };
 use crate::load::http_load::HttpLoad;
 use crate::measure::metric::WorkloadKind;
-use crate::measure::node::{MetricValue, NodeRecord, NodeStatus};
+use crate::measure::node::NodeStatus;
 use crate::measure::prompt::PromptBook;
 use crate::measure::request::{CacheProof, RequestFailure, RequestRole, Usage};
 use crate::outcome::EngineFacts;
-use crate::runner::ports::{Load, Probe, ReadyServer, Target};
-use crate::spec::experiment::{KvCacheSpec, Workload, WorkloadSpec};
+use crate::runner::ports::{Load, Probe};
+use crate::spec::experiment::{Workload, WorkloadSpec};
+use crate::spec::workload::kv_cache::KvCacheSpec;
 use crate::time_scale::TimeScale;
-
-const LIMITS: RequestLimits = RequestLimits {
-    total: Duration::from_secs(20),
-    stall: Duration::from_secs(10),
-    scale: TimeScale::ONE,
-};
 
 async fn ask(fake: &FakeVllm, reply: Reply, limits: RequestLimits) -> Exchange {
     fake.reply_with([reply]);
@@ -58,44 +56,8 @@ fn node(iterations: u32) -> Workload {
     }
 }
 
-fn server(target: Target) -> ReadyServer {
-    let facts = EngineFacts {
-        block_size: Some(BLOCK),
-        ..EngineFacts::default()
-    };
-    ReadyServer::for_test(target, facts)
-}
-
 async fn run(fake: &FakeVllm, iterations: u32) -> NodeRecord {
-    let load = HttpLoad::with_limits(LIMITS).unwrap();
-    let server = server(fake.target.clone());
-    let node = node(iterations);
-    let book = load
-        .compose(&server, std::slice::from_ref(&node), 1)
-        .await
-        .unwrap();
-    load.run(&server, &node, &book).await
-}
-
-fn scalar(record: &NodeRecord, name: &str) -> Option<f64> {
-    match record.report.metrics.get(name)? {
-        MetricValue::Scalar(value) => Some(*value),
-        MetricValue::Distribution(summary) => panic!("{name} is {summary:?}"),
-    }
-}
-
-fn count(record: &NodeRecord, name: &str) -> Option<u32> {
-    match record.report.metrics.get(name)? {
-        MetricValue::Distribution(summary) => Some(summary.n),
-        MetricValue::Scalar(value) => panic!("{name} is {value}"),
-    }
-}
-
-fn failure_of(record: &NodeRecord) -> &str {
-    match &record.report.status {
-        NodeStatus::Failed { because } => because,
-        other => panic!("{other:?}"),
-    }
+    run_node(fake, &node(iterations)).await
 }
 
 #[tokio::test]
@@ -365,7 +327,7 @@ async fn prompts_have_their_exact_length_and_begin_unlike_each_other() {
     let prompts: Vec<_> = book
         .nodes
         .iter()
-        .flat_map(|node| std::iter::once(&node.warm_up).chain(&node.prompts))
+        .flat_map(|node| node.warm_up.iter().chain(&node.prompts))
         .collect();
     assert_eq!(prompts.len(), 7);
     for prompt in &prompts {
@@ -420,7 +382,7 @@ async fn hits_and_misses_are_proved_by_the_counters_or_by_usage() {
         let yielded: HashSet<&str> = WorkloadKind::KvCache
             .metrics()
             .iter()
-            .map(|metric| metric.name)
+            .map(|metric| metric.name.as_ref())
             .collect();
         assert!(
             record
@@ -562,7 +524,7 @@ async fn a_book_without_enough_prompts_fails_the_node_and_sends_nothing() {
     let load = HttpLoad::with_limits(LIMITS).unwrap();
     let server = server(fake.target.clone());
     let book = load.compose(&server, &[node(1)], 1).await.unwrap();
-    let short = load.run(&server, &node(2), &book).await;
+    let short = run_with(&load, &server, &node(2), &book).await;
     assert_eq!(
         failure_of(&short),
         "the prompt book has 1 prompts for it, it needs 2"
@@ -571,7 +533,7 @@ async fn a_book_without_enough_prompts_fails_the_node_and_sends_nothing() {
         name: "strange".to_owned(),
         ..node(1)
     };
-    let missing = load.run(&server, &strange, &book).await;
+    let missing = run_with(&load, &server, &strange, &book).await;
     assert_eq!(
         failure_of(&missing),
         "the prompt book has no prompts for it"
@@ -587,7 +549,7 @@ async fn another_prompt_length_than_the_books_is_not_comparable() {
     let server = server(fake.target.clone());
     let mut book = load.compose(&server, &[node(1)], 1).await.unwrap();
     book.nodes[0].prompts[0].tokens = 205;
-    let record = load.run(&server, &node(1), &book).await;
+    let record = run_with(&load, &server, &node(1), &book).await;
     let because = "not comparable: 2 requests had another prompt length than the prompt book says \
                 (200 tokens instead of 205)";
     assert_eq!(failure_of(&record), because);

@@ -3,32 +3,62 @@
 //! One table for all: the checker of files, the workloads that fill them, the frame and the
 //! report read it here.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::measure::kind;
 
 /// A kind of measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WorkloadKind {
     KvCache,
+    Conversation,
+    Reasoning,
+    ToolCalling,
+    Stability,
+    Load,
+    Command,
 }
 
 impl WorkloadKind {
-    pub const ALL: [Self; 1] = [Self::KvCache];
+    pub const ALL: [Self; 7] = [
+        Self::KvCache,
+        Self::Conversation,
+        Self::Reasoning,
+        Self::ToolCalling,
+        Self::Stability,
+        Self::Load,
+        Self::Command,
+    ];
 
     /// As files and reports write it.
     pub fn name(self) -> &'static str {
         match self {
             Self::KvCache => "kv-cache",
+            Self::Conversation => "conversation",
+            Self::Reasoning => "reasoning",
+            Self::ToolCalling => "tool-calling",
+            Self::Stability => "stability",
+            Self::Load => "load",
+            Self::Command => "command",
         }
     }
 
-    /// What this kind yields.
+    /// What every workload of this kind yields. What one workload yields, with the metrics that
+    /// a file declares, is [`Workload::metrics`](crate::spec::experiment::Workload::metrics).
     pub fn metrics(self) -> &'static [MetricDef] {
         match self {
-            Self::KvCache => KV_CACHE,
+            Self::KvCache => kind::kv_cache::METRICS,
+            Self::Conversation => kind::conversation::METRICS,
+            Self::Reasoning => kind::reasoning::METRICS,
+            Self::ToolCalling => kind::tool_calling::METRICS,
+            Self::Stability => kind::stability::METRICS,
+            Self::Load => kind::load::METRICS,
+            Self::Command => kind::command::METRICS,
         }
     }
 }
@@ -82,15 +112,71 @@ pub enum Availability {
     ProvedOnly,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One metric.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetricDef {
-    pub name: &'static str,
+    /// Owned where a file declares the metric.
+    pub name: Cow<'static, str>,
     pub unit: Unit,
     pub scale: Scale,
     pub shape: Shape,
     pub availability: Availability,
     /// One sentence: what is measured, from which instant to which.
-    pub meaning: &'static str,
+    pub meaning: Cow<'static, str>,
+}
+
+impl MetricDef {
+    const fn of_every_cell(
+        name: &'static str,
+        unit: Unit,
+        scale: Scale,
+        shape: Shape,
+        meaning: &'static str,
+    ) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            unit,
+            scale,
+            shape,
+            availability: Availability::EveryCell,
+            meaning: Cow::Borrowed(meaning),
+        }
+    }
+
+    /// A time of each request, in milliseconds; above zero.
+    pub const fn milliseconds(name: &'static str, meaning: &'static str) -> Self {
+        let (unit, scale) = (Unit::Milliseconds, Scale::Ratio);
+        Self::of_every_cell(name, unit, scale, Shape::Distribution, meaning)
+    }
+
+    /// A speed of each request, in tokens per second; above zero.
+    pub const fn tokens_per_second(name: &'static str, meaning: &'static str) -> Self {
+        let (unit, scale) = (Unit::TokensPerSecond, Scale::Ratio);
+        Self::of_every_cell(name, unit, scale, Shape::Distribution, meaning)
+    }
+
+    /// How many times as much: one number above zero, without a unit.
+    pub const fn ratio(name: &'static str, meaning: &'static str) -> Self {
+        Self::of_every_cell(name, Unit::One, Scale::Ratio, Shape::Scalar, meaning)
+    }
+
+    /// A share of 1: one number.
+    pub const fn share(name: &'static str, meaning: &'static str) -> Self {
+        Self::of_every_cell(name, Unit::One, Scale::Proportion, Shape::Scalar, meaning)
+    }
+
+    /// The share that every kind yields.
+    pub const SUCCESS_RATE: Self = Self::share(
+        "success_rate",
+        "requests that ended as they should over requests sent",
+    );
+
+    /// The same, only where it was proved.
+    #[must_use]
+    pub const fn proved_only(mut self) -> Self {
+        self.availability = Availability::ProvedOnly;
+        self
+    }
 }
 
 /// A number that summarises a distribution.
@@ -161,73 +247,3 @@ impl fmt::Display for MetricRef {
         }
     }
 }
-
-const fn milliseconds(
-    name: &'static str,
-    availability: Availability,
-    meaning: &'static str,
-) -> MetricDef {
-    MetricDef {
-        name,
-        unit: Unit::Milliseconds,
-        scale: Scale::Ratio,
-        shape: Shape::Distribution,
-        availability,
-        meaning,
-    }
-}
-
-const KV_CACHE: &[MetricDef] = &[
-    milliseconds(
-        "ttft_first_ms",
-        Availability::EveryCell,
-        "time to first token of each prompt's first request",
-    ),
-    milliseconds(
-        "ttft_repeat_ms",
-        Availability::EveryCell,
-        "time to first token when the same prompt is sent again",
-    ),
-    milliseconds(
-        "ttft_miss_ms",
-        Availability::ProvedOnly,
-        "time to first token of the first requests that the engine's counters prove to be misses",
-    ),
-    milliseconds(
-        "ttft_hit_ms",
-        Availability::ProvedOnly,
-        "time to first token of the repeated requests that the engine's counters prove to be hits",
-    ),
-    MetricDef {
-        name: "acceleration",
-        unit: Unit::One,
-        scale: Scale::Ratio,
-        shape: Shape::Scalar,
-        availability: Availability::EveryCell,
-        meaning: "median ttft_first_ms divided by median ttft_repeat_ms of the attempt",
-    },
-    MetricDef {
-        name: "tokens_per_second",
-        unit: Unit::TokensPerSecond,
-        scale: Scale::Ratio,
-        shape: Shape::Distribution,
-        availability: Availability::EveryCell,
-        meaning: "(output tokens - 1) / (last token - first token) of each request",
-    },
-    MetricDef {
-        name: "hit_rate",
-        unit: Unit::One,
-        scale: Scale::Proportion,
-        shape: Shape::Scalar,
-        availability: Availability::EveryCell,
-        meaning: "cached prompt tokens over prompt tokens of the repeated requests, by the engine's counters",
-    },
-    MetricDef {
-        name: "success_rate",
-        unit: Unit::One,
-        scale: Scale::Proportion,
-        shape: Shape::Scalar,
-        availability: Availability::EveryCell,
-        meaning: "requests that ended as they should over requests sent",
-    },
-];

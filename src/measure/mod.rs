@@ -1,6 +1,9 @@
 //! Measurements as data: raw requests, prompts, metrics and their summaries. Nothing here sends a
 //! request or reads a clock.
 
+pub mod activity;
+pub mod client;
+pub mod kind;
 pub mod memory;
 pub mod metric;
 pub mod node;

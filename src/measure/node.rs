@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::client::ClientHealth;
+use crate::measure::kind;
 use crate::measure::metric::{MetricRef, Stat, WorkloadKind};
-use crate::measure::request::Request;
 use crate::measure::summary::Summary;
 
 /// The number or numbers that a node yields under one metric's name.
@@ -23,6 +24,10 @@ pub enum NodeStatus {
     Completed,
     /// It gives no metrics that could be ranked.
     Failed {
+        because: String,
+    },
+    /// It ran, and what it measured was not the engine: its metrics count for nothing.
+    Invalid {
         because: String,
     },
     /// It did not run.
@@ -46,6 +51,25 @@ pub struct NodeReport {
     pub n_failed: u32,
     /// What a reader must know: quarantined samples, failed requests with their reasons.
     pub notes: Vec<String>,
+    /// How the client did; `None` where it did not stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientHealth>,
+    /// What the report shows beyond the metrics.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<NodeDetail>,
+}
+
+/// What a node yields beyond its metrics, by kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum NodeDetail {
+    KvCache(kind::kv_cache::Detail),
+    Conversation(kind::conversation::Detail),
+    Reasoning(kind::reasoning::Detail),
+    ToolCalling(kind::tool_calling::Detail),
+    Stability(kind::stability::Detail),
+    Load(kind::load::Detail),
+    Command(kind::command::Detail),
 }
 
 impl NodeReport {
@@ -59,11 +83,4 @@ impl NodeReport {
             (MetricValue::Distribution(summary), stat) => summary.stat(stat.unwrap_or(Stat::P50)),
         }
     }
-}
-
-/// A node's report with the requests behind it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NodeRecord {
-    pub report: NodeReport,
-    pub requests: Vec<Request>,
 }

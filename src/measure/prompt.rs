@@ -16,8 +16,8 @@ pub struct Prompt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodePrompts {
     pub node: String,
-    /// Sent before anything is measured.
-    pub warm_up: Prompt,
+    /// Sent before anything is measured, where the workload warms up.
+    pub warm_up: Option<Prompt>,
     pub prompts: Vec<Prompt>,
 }
 

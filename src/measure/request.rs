@@ -69,6 +69,10 @@ pub enum RequestRole {
     First,
     /// The same prompt again.
     Repeat,
+    /// A request of a workload that knows no pairs.
+    Measured,
+    /// A short request beside the load, to see what the load does to others.
+    Probe,
 }
 
 /// What the engine's counters say of a request's prompt.
@@ -95,8 +99,14 @@ pub struct Request {
     /// Position within the node, from 0.
     pub index: u32,
     pub role: RequestRole,
-    /// Which prompt of the prompt book.
-    pub prompt: u32,
+    /// Which prompt of the prompt book, where it is one of them.
+    pub prompt: Option<u32>,
+    /// Which of the users that are there at once, from 0.
+    pub user: u32,
+    /// Which turn of a conversation or step of a chain, from 0.
+    pub turn: Option<u32>,
+    /// What it belongs to inside its node: a task, a scenario, a rung.
+    pub label: Option<String>,
     pub instants: Instants,
     pub usage: Option<Usage>,
     pub counters: Option<CacheCounters>,

@@ -126,7 +126,8 @@ mod tests {
 
     use super::*;
     use crate::spec::diagnostic::{FileRole, Place};
-    use crate::spec::experiment::{KvCacheSpec, Predecessor, WorkloadSpec};
+    use crate::spec::experiment::{Predecessor, WorkloadSpec};
+    use crate::spec::workload::kv_cache::KvCacheSpec;
 
     /// Nodes with their predecessors; the n-th predecessor of the m-th node stands at 100 m + n.
     fn workloads(nodes: &[(&str, &[&str])]) -> Vec<Workload> {

@@ -3,7 +3,7 @@
 
 use crate::matrix::cell::Cell;
 use crate::spec::diagnostic::Diagnostic;
-use crate::spec::experiment::{Experiment, WorkloadSpec};
+use crate::spec::experiment::Experiment;
 use crate::spec::flag::FlagValue;
 use crate::spec::vllm_flags::size;
 
@@ -17,8 +17,8 @@ pub fn check(experiment: &Experiment, cells: &[Cell]) -> Vec<Diagnostic> {
         .workloads
         .iter()
         .filter_map(|workload| {
-            let WorkloadSpec::KvCache(spec) = &workload.spec;
-            let needed = u64::from(spec.prompt_tokens) + u64::from(spec.max_tokens);
+            let longest = workload.spec.longest_request()?;
+            let needed = longest.prompt_tokens + longest.max_tokens;
             let short: Vec<(&Cell, u64)> = cells
                 .iter()
                 .filter_map(|cell| Some((cell, max_model_len(cell)?)))
@@ -32,7 +32,7 @@ pub fn check(experiment: &Experiment, cells: &[Cell]) -> Vec<Diagnostic> {
             let message = format!(
                 "`{}` needs {needed} tokens (prompt-tokens {} + max-tokens {}), and {cells} fewer: \
                  `{}` has max-model-len {length}",
-                workload.name, spec.prompt_tokens, spec.max_tokens, example.name
+                workload.name, longest.prompt_tokens, longest.max_tokens, example.name
             );
             Some(
                 Diagnostic::error(workload.at, message)

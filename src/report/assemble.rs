@@ -94,7 +94,7 @@ fn objectives(experiment: &Experiment, objectives: &[Objective]) -> Vec<Objectiv
                 unit: definition.map_or("", |definition| definition.unit.symbol()),
                 goal: objective.goal,
                 weight: objective.weight / total,
-                definition,
+                definition: definition.cloned(),
             }
         })
         .collect()

@@ -112,7 +112,7 @@ pub fn cells(view: &View, colour: impl Fn(&Row) -> &'static str) -> Compact {
         .enumerate()
         .map(|(index, objective)| {
             let values = view.cells.iter().map(|row| row.objectives[index].as_ref());
-            spreads(values.collect(), objective.definition, starts)
+            spreads(values.collect(), objective.definition.as_ref(), starts)
         })
         .collect();
     for (position, row) in view.cells.iter().enumerate() {
@@ -206,7 +206,7 @@ fn notes(view: &View, starts: Starts) -> Vec<String> {
 /// The numbers of one column, aligned at their spread.
 fn spreads(
     values: Vec<Option<&Spread>>,
-    metric: Option<&'static MetricDef>,
+    metric: Option<&MetricDef>,
     starts: Starts,
 ) -> Vec<String> {
     let texts: Vec<(String, String)> = values

@@ -64,7 +64,7 @@ impl Report {
             .iter()
             .zip(&first.objectives)
             .filter_map(|(objective, value)| {
-                let mean = number::with_unit(value.as_ref()?.mean, objective.definition);
+                let mean = number::with_unit(value.as_ref()?.mean, objective.definition.as_ref());
                 Some(format!("{} {mean}", objective.metric))
             })
             .collect();

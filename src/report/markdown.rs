@@ -12,6 +12,7 @@ use crate::report::text::{Prose, code, fenced, inline, markdown, table_cell};
 use crate::report::view::{
     DeathView, FlagView, Method, Remark, StartName, UseCaseView, View, WorkloadView,
 };
+use crate::report::workload::part::{self, Block};
 
 /// Lines of a log that a report shows; the whole log lies beside it.
 const LOG_LINES: usize = 25;
@@ -281,12 +282,23 @@ impl Page {
         self.table(&table::workload_starts(workload));
         let meanings = workload.metrics.iter();
         let meanings: Vec<String> = meanings
-            .map(|metric| format!("{}: {}", code(metric.name), inline(metric.meaning)))
+            .map(|metric| format!("{}: {}", code(&metric.name), inline(&metric.meaning)))
             .collect();
         self.bullets(&meanings);
         if !workload.notes.is_empty() {
             self.paragraph("What must be known of these samples:");
             self.bullets(&remarks(&workload.notes));
+        }
+        for block in part::of(workload) {
+            match block {
+                Block::Paragraph(text) => self.paragraph(text),
+                Block::Table(table) => self.table(&table),
+                Block::Bullets(items) => self.bullets(&items),
+                Block::Quotation(lines) => {
+                    let lines = lines.iter().map(String::as_str);
+                    self.paragraph(fenced("text", lines).trim_end());
+                }
+            }
         }
     }
 

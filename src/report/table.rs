@@ -39,7 +39,7 @@ pub enum Kind {
 }
 
 impl Table {
-    fn column(&mut self, header: impl Into<String>, kind: Kind) {
+    pub fn column(&mut self, header: impl Into<String>, kind: Kind) {
         self.column_of_lines(vec![header.into()], kind);
     }
 
@@ -119,7 +119,8 @@ pub fn workload_cells(workload: &WorkloadView) -> Table {
     for row in &workload.cells {
         let mut cells = vec![row.cell.clone()];
         let values = workload.metrics.iter().zip(&row.values);
-        cells.extend(values.map(|(metric, value)| spread(value.as_ref(), Some(metric.definition))));
+        cells
+            .extend(values.map(|(metric, value)| spread(value.as_ref(), Some(&metric.definition))));
         cells.push(format!("{} of {}", row.n_failed, row.n_requests));
         table.rows.push(cells);
     }
@@ -139,7 +140,7 @@ pub fn workload_starts(workload: &WorkloadView) -> Table {
         cells.extend(values.map(|(metric, value)| match value {
             None => MISSING.to_owned(),
             Some(value) => {
-                let number = number::of_metric(value.value, Some(metric.definition));
+                let number = number::of_metric(value.value, Some(&metric.definition));
                 match value.n {
                     None => number,
                     Some(n) => format!("{number} (n {n})"),
@@ -272,7 +273,7 @@ pub fn objective_header(
 fn objectives(objectives: &[ObjectiveView], values: &[Option<Spread>]) -> Vec<String> {
     let pairs = objectives.iter().zip(values);
     pairs
-        .map(|(objective, value)| spread(value.as_ref(), objective.definition))
+        .map(|(objective, value)| spread(value.as_ref(), objective.definition.as_ref()))
         .collect()
 }
 

@@ -10,7 +10,9 @@ use crate::decide::verdict::Basis;
 use crate::diagnose::{FailureClass, Phase, Stage};
 use crate::id::{CellId, RunId};
 use crate::manifest::{HostFacts, RunEnding, SourceCopy};
+use crate::measure::client::ClientHealth;
 use crate::measure::metric::{MetricDef, WorkloadKind};
+use crate::measure::node::NodeDetail;
 use crate::outcome::{RuntimeFacts, Standing};
 use crate::report::stamp::Stamp;
 use crate::report::text::Prose;
@@ -178,7 +180,7 @@ pub struct ObjectiveView {
     /// Scaled so that all weights sum to 1.
     pub weight: f64,
     #[serde(skip)]
-    pub definition: Option<&'static MetricDef>,
+    pub definition: Option<MetricDef>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -261,11 +263,11 @@ pub struct WorkloadView {
 
 #[derive(Debug, Clone, Serialize)]
 pub struct MetricView {
-    pub name: &'static str,
+    pub name: String,
     pub unit: &'static str,
-    pub meaning: &'static str,
+    pub meaning: String,
     #[serde(skip)]
-    pub definition: &'static MetricDef,
+    pub definition: MetricDef,
 }
 
 /// A cell's metrics over its attempts; of a distribution, its medians.
@@ -286,6 +288,12 @@ pub struct WorkloadStart {
     pub values: Vec<Option<StartValue>>,
     pub n_requests: u32,
     pub n_failed: u32,
+    /// How the client that measured did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<ClientHealth>,
+    /// What the kind shows beyond its metrics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<NodeDetail>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -1,6 +1,8 @@
 //! The workload part of a report: each node's metrics per cell and per attempt, and what must
 //! be known of its samples.
 
+pub mod part;
+
 use crate::decide::decision::{CellResult, Decision};
 use crate::decide::reading::Start;
 use crate::decide::score::Spread;
@@ -23,17 +25,17 @@ pub fn views(manifest: &Manifest, decision: &Decision<'_>) -> Vec<WorkloadView> 
 }
 
 fn view(workload: &Workload, decision: &Decision<'_>) -> WorkloadView {
-    let metrics = workload.kind().metrics();
+    let metrics = workload.metrics();
     let mut view = WorkloadView {
         node: workload.name.clone(),
         kind: workload.kind(),
         metrics: metrics
             .iter()
             .map(|metric| MetricView {
-                name: metric.name,
+                name: metric.name.to_string(),
                 unit: metric.unit.symbol(),
-                meaning: metric.meaning,
-                definition: metric,
+                meaning: metric.meaning.to_string(),
+                definition: metric.clone(),
             })
             .collect(),
         cells: Vec::new(),
@@ -75,6 +77,8 @@ fn view(workload: &Workload, decision: &Decision<'_>) -> WorkloadView {
                     .collect(),
                 n_requests: report.n_requests,
                 n_failed: report.n_failed,
+                client: report.client,
+                detail: report.detail.clone(),
             });
         }
     }
@@ -85,7 +89,7 @@ fn view(workload: &Workload, decision: &Decision<'_>) -> WorkloadView {
 fn over_starts(workload: &Workload, metric: &MetricDef, cell: &CellResult<'_>) -> Option<Spread> {
     let reference = MetricRef {
         node: workload.name.clone(),
-        metric: metric.name.to_owned(),
+        metric: metric.name.to_string(),
         stat: match metric.shape {
             Shape::Scalar => None,
             Shape::Distribution => Some(Stat::P50),
@@ -98,9 +102,11 @@ fn over_starts(workload: &Workload, metric: &MetricDef, cell: &CellResult<'_>) -
 fn in_start(metric: &MetricDef, report: &NodeReport) -> Option<StartValue> {
     match report.status {
         NodeStatus::Completed => {}
-        NodeStatus::Failed { .. } | NodeStatus::Skipped { .. } => return None,
+        NodeStatus::Failed { .. } | NodeStatus::Invalid { .. } | NodeStatus::Skipped { .. } => {
+            return None;
+        }
     }
-    Some(match report.metrics.get(metric.name)? {
+    Some(match report.metrics.get(metric.name.as_ref())? {
         MetricValue::Scalar(value) => StartValue {
             value: *value,
             n: None,
@@ -122,6 +128,14 @@ fn add_notes(
         NodeStatus::Completed => {}
         NodeStatus::Failed { because } => {
             remark(notes, &format!("the node failed: {because}"), cell, start);
+        }
+        NodeStatus::Invalid { because } => {
+            remark(
+                notes,
+                &format!("the node is invalid: {because}"),
+                cell,
+                start,
+            );
         }
         NodeStatus::Skipped { because } => {
             remark(

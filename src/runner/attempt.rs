@@ -17,8 +17,8 @@ use crate::runner::cancel::Cancel;
 use crate::runner::conclusion::{Seen, Story, conclude, refused};
 use crate::runner::nodes::{NodeWatcher, Nodes, NodesEnding, dying_takes_at_most};
 use crate::runner::ports::{
-    Engine, Journal, Launch, Load, LoadError, Probe, ReadyServer, Runtime, RuntimeError, StopMode,
-    Stopped, StoreError, Target,
+    Engine, Journal, Launch, Load, LoadError, Probe, ReadyServer, RequestSink, Runtime,
+    RuntimeError, StopMode, Stopped, StoreError, Target,
 };
 use crate::runner::ready::{Readiness, ready};
 use crate::runner::recorder::Recorder;
@@ -231,9 +231,11 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             Cut::Cancelled => return Ok(Story::Cancelled),
         };
         self.phase(AttemptPhase::Measuring)?;
+        let requests = RequestSink::default();
         let mut watcher = Watcher {
             recorder: self.recorder,
             attempt: &self.launch.attempt,
+            n_parts: 0,
         };
         let nodes = Nodes {
             load: self.load,
@@ -241,15 +243,14 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             experiment: self.experiment,
             order: self.node_order,
             book: &book,
+            requests: &requests,
             cancel: self.cancel,
         }
         .run(engine, &mut watcher)
         .await?;
-        let answered = nodes.requests.iter().filter(|one| one.failure.is_none());
-        way.n_answered = answered.count() as u64;
-        self.recorder
-            .journal()
-            .keep_requests(&self.launch.attempt, &nodes.requests)?;
+        // Those of a node that was cut short.
+        watcher.keep(&requests)?;
+        way.n_answered = requests.n_answered();
         match nodes.ending {
             NodesEnding::Finished => {
                 if let Cut::Done(Ok(observed)) =
@@ -441,10 +442,22 @@ impl Ended {
 struct Watcher<'a, J> {
     recorder: &'a mut Recorder<J>,
     attempt: &'a AttemptId,
+    /// Parts of the requests that are stored.
+    n_parts: u32,
 }
 
 impl<J: Journal> NodeWatcher for Watcher<'_, J> {
     type Error = AttemptError;
+
+    fn keep(&mut self, requests: &RequestSink) -> Result<(), AttemptError> {
+        let part = requests.drain();
+        if !part.is_empty() {
+            let journal = self.recorder.journal();
+            journal.keep_requests(self.attempt, self.n_parts, &part)?;
+            self.n_parts += 1;
+        }
+        Ok(())
+    }
 
     fn started(&mut self, node: &str) -> Result<(), AttemptError> {
         let kind = EventKind::NodeStarted {
@@ -457,7 +470,7 @@ impl<J: Journal> NodeWatcher for Watcher<'_, J> {
     fn finished(&mut self, report: &NodeReport) -> Result<(), AttemptError> {
         let kind = EventKind::NodeFinished {
             attempt: self.attempt.clone(),
-            report: report.clone(),
+            report: Box::new(report.clone()),
         };
         Ok(self.recorder.record(kind)?)
     }

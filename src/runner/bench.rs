@@ -13,7 +13,7 @@ use crate::id::{AttemptId, CellId, RunId};
 use crate::manifest::{Engines, HostFacts, Manifest, RunEnding};
 use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::measure::metric::WorkloadKind;
-use crate::measure::node::{MetricValue, NodeRecord, NodeReport, NodeStatus};
+use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
 use crate::measure::prompt::PromptBook;
 use crate::measure::request::Request;
 use crate::outcome::{EndState, Outcome, RuntimeFacts, Settled};
@@ -21,15 +21,14 @@ use crate::plan::blocks::plan;
 use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
 use crate::runner::ports::{
-    Clock, Engine, Gpu, Journal, Launch, Load, LoadError, Observed, Probe, ReadyServer, Runtime,
-    RuntimeError, StopMode, Stopped, StoreError, Target,
+    Clock, Engine, Gpu, Journal, Launch, Load, LoadError, NodeRun, Observed, Probe, ReadyServer,
+    Runtime, RuntimeError, StopMode, Stopped, StoreError, Target,
 };
 use crate::runner::recorder::Recorder;
-use crate::spec::experiment::{
-    Experiment, KvCacheSpec, Predecessor, RunSettings, Workload, WorkloadSpec,
-};
+use crate::spec::experiment::{Experiment, Predecessor, RunSettings, Workload, WorkloadSpec};
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::{EngineProfile, Gpus, Network, Profile, RuntimeChoice};
+use crate::spec::workload::kv_cache::KvCacheSpec;
 use crate::time_scale::TimeScale;
 
 /// What one start of the fake engine does.
@@ -281,7 +280,7 @@ impl Load for FakeLoad {
         })
     }
 
-    async fn run(&self, server: &ReadyServer, workload: &Workload, _: &PromptBook) -> NodeRecord {
+    async fn run(&self, server: &ReadyServer, node: NodeRun<'_>) -> NodeReport {
         if let Some(cancel) = &self.stop_during_node {
             cancel.ask();
             std::future::pending::<()>().await;
@@ -306,18 +305,17 @@ impl Load for FakeLoad {
         } else {
             BTreeMap::from([("acceleration".to_owned(), MetricValue::Scalar(2.0))])
         };
-        NodeRecord {
-            report: NodeReport {
-                node: workload.name.clone(),
-                kind: WorkloadKind::KvCache,
-                status,
-                took_ms: Some(2000.0),
-                metrics,
-                n_requests: 4,
-                n_failed: if fails { 4 } else { u32::from(refuses) },
-                notes: Vec::new(),
-            },
-            requests: Vec::new(),
+        NodeReport {
+            node: node.workload.name.clone(),
+            kind: WorkloadKind::KvCache,
+            status,
+            took_ms: Some(2000.0),
+            metrics,
+            n_requests: 4,
+            n_failed: if fails { 4 } else { u32::from(refuses) },
+            notes: Vec::new(),
+            client: None,
+            detail: None,
         }
     }
 }
@@ -348,7 +346,7 @@ impl Journal for MemoryJournal {
         Ok(PathBuf::from(attempt.to_string()))
     }
 
-    fn keep_requests(&mut self, _: &AttemptId, _: &[Request]) -> Result<(), StoreError> {
+    fn keep_requests(&mut self, _: &AttemptId, _: u32, _: &[Request]) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -576,6 +574,7 @@ fn short(event: &RunEvent) -> String {
         EventKind::NodeFinished { report, .. } => match &report.status {
             NodeStatus::Completed => format!("{} completed", report.node),
             NodeStatus::Failed { .. } => format!("{} failed", report.node),
+            NodeStatus::Invalid { .. } => format!("{} is invalid", report.node),
             NodeStatus::Skipped { .. } => format!("{} skipped", report.node),
         },
         EventKind::AttemptSettled { settled } => match &settled.outcome {

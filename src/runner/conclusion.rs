@@ -185,7 +185,7 @@ fn reasons(reports: &[NodeReport]) -> String {
         .iter()
         .filter_map(|report| match &report.status {
             NodeStatus::Failed { because } => Some(format!("{}: {because}", report.node)),
-            NodeStatus::Completed | NodeStatus::Skipped { .. } => None,
+            NodeStatus::Completed | NodeStatus::Invalid { .. } | NodeStatus::Skipped { .. } => None,
         })
         .collect();
     reasons.join("; ")

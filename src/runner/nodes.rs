@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::measure::node::{NodeRecord, NodeReport, NodeStatus};
+use crate::measure::node::{NodeReport, NodeStatus};
 use crate::measure::prompt::PromptBook;
-use crate::measure::request::Request;
 use crate::runner::cancel::Cancel;
-use crate::runner::ports::{Engine, Load, Probe, ReadyServer, RuntimeError};
+use crate::runner::ports::{Engine, Load, NodeRun, Probe, ReadyServer, RequestSink, RuntimeError};
 use crate::runner::ready::{Looked, look};
 use crate::spec::experiment::{Experiment, OnMiss, Workload};
 
@@ -30,7 +29,6 @@ const LAST_REQUESTS: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct NodesRun {
     pub reports: Vec<NodeReport>,
-    pub requests: Vec<Request>,
     pub ending: NodesEnding,
 }
 
@@ -50,9 +48,11 @@ pub enum NodesEnding {
     Cancelled,
 }
 
-/// Is told of each node as it starts and ends.
+/// Is told of each node as it starts and ends, and keeps its requests.
 pub trait NodeWatcher {
     type Error;
+    /// So many requests are there that they should be stored now.
+    fn keep(&mut self, requests: &RequestSink) -> Result<(), Self::Error>;
     fn started(&mut self, node: &str) -> Result<(), Self::Error>;
     fn finished(&mut self, report: &NodeReport) -> Result<(), Self::Error>;
 }
@@ -65,6 +65,8 @@ pub struct Nodes<'a, L> {
     /// Names of the nodes, each after its predecessors.
     pub order: &'a [String],
     pub book: &'a PromptBook,
+    /// Where the requests of all nodes go.
+    pub requests: &'a RequestSink,
     pub cancel: &'a Cancel,
 }
 
@@ -81,7 +83,6 @@ impl<L: Load> Nodes<'_, L> {
     {
         let mut run = NodesRun {
             reports: Vec::new(),
-            requests: Vec::new(),
             ending: NodesEnding::Finished,
         };
         let mut closed: BTreeMap<&str, String> = BTreeMap::new();
@@ -95,50 +96,69 @@ impl<L: Load> Nodes<'_, L> {
                 continue;
             }
             watcher.started(&node)?;
-            let (record, ending) = match self.one(engine, workload).await? {
-                NodeEnd::Ended(record) => {
-                    if let Some(because) = closes(self.experiment, &record.report) {
+            let end = self.one(engine, workload, &run.reports, watcher).await?;
+            let (report, ending) = match end {
+                NodeEnd::Ended(report) => {
+                    if let Some(because) = closes(self.experiment, &report) {
                         closed.insert(&workload.name, because);
                     }
-                    run.take(Some(record), watcher)?;
+                    run.take(Some(report), watcher)?;
                     continue;
                 }
-                NodeEnd::EngineExited(record) => (record, NodesEnding::EngineExited { node }),
-                NodeEnd::Unresponsive(record, because) => {
-                    (Some(record), NodesEnding::Unresponsive { node, because })
+                NodeEnd::EngineExited(report) => (report, NodesEnding::EngineExited { node }),
+                NodeEnd::Unresponsive(report, because) => {
+                    (Some(report), NodesEnding::Unresponsive { node, because })
                 }
                 NodeEnd::Cancelled => (None, NodesEnding::Cancelled),
             };
-            run.take(record, watcher)?;
+            run.take(report, watcher)?;
             run.ending = ending;
             break;
         }
         Ok(run)
     }
 
-    async fn one<E: Engine>(
+    async fn one<E, W, Err>(
         &self,
         engine: &mut E,
         workload: &Workload,
-    ) -> Result<NodeEnd, RuntimeError> {
-        let measuring = self.load.run(self.server, workload, self.book);
+        upstream: &[NodeReport],
+        watcher: &mut W,
+    ) -> Result<NodeEnd, Err>
+    where
+        E: Engine,
+        W: NodeWatcher<Error = Err>,
+        Err: From<RuntimeError>,
+    {
+        let measuring = self.load.run(
+            self.server,
+            NodeRun {
+                workload,
+                book: self.book,
+                upstream,
+                requests: self.requests,
+            },
+        );
         tokio::pin!(measuring);
-        let record = tokio::select! {
-            biased;
-            () = self.cancel.asked() => return Ok(NodeEnd::Cancelled),
-            record = &mut measuring => record,
-            exited = engine.exited() => {
-                exited?;
-                let partial = tokio::select! {
-                    biased;
-                    () = self.cancel.asked() => None,
-                    partial = tokio::time::timeout(LAST_REQUESTS, measuring) => partial.ok(),
-                };
-                return Ok(NodeEnd::EngineExited(partial));
+        let report = loop {
+            tokio::select! {
+                biased;
+                () = self.cancel.asked() => return Ok(NodeEnd::Cancelled),
+                report = &mut measuring => break report,
+                exited = engine.exited() => {
+                    exited?;
+                    let partial = tokio::select! {
+                        biased;
+                        () = self.cancel.asked() => None,
+                        partial = tokio::time::timeout(LAST_REQUESTS, measuring) => partial.ok(),
+                    };
+                    return Ok(NodeEnd::EngineExited(partial));
+                }
+                () = self.requests.filled() => watcher.keep(self.requests)?,
             }
         };
-        if record.report.n_failed == 0 {
-            return Ok(NodeEnd::Ended(record));
+        if report.n_failed == 0 {
+            return Ok(NodeEnd::Ended(report));
         }
         // Failed requests may be the first sign of a death that the process itself shows later,
         // or the last of a burst of refusals that is over in a moment.
@@ -149,15 +169,15 @@ impl<L: Load> Nodes<'_, L> {
             probe = self.load.probe(target) => probe,
         };
         let found = match probe {
-            Probe::Ready => return Ok(NodeEnd::Ended(record)),
+            Probe::Ready => return Ok(NodeEnd::Ended(report)),
             Probe::NotYet { because } | Probe::HealthyOnly { because } => because,
         };
         let (patience, scale) = (dying_takes_at_most(self.experiment), self.server.scale());
         let looked = look(engine, self.load, target, patience, scale, self.cancel).await?;
         Ok(match looked {
-            Looked::Serves => NodeEnd::Ended(record),
-            Looked::Exited => NodeEnd::EngineExited(Some(record)),
-            Looked::Deadline { .. } => NodeEnd::Unresponsive(record, found),
+            Looked::Serves => NodeEnd::Ended(report),
+            Looked::Exited => NodeEnd::EngineExited(Some(report)),
+            Looked::Deadline { .. } => NodeEnd::Unresponsive(report, found),
             Looked::Cancelled => NodeEnd::Cancelled,
         })
     }
@@ -166,22 +186,21 @@ impl<L: Load> Nodes<'_, L> {
 impl NodesRun {
     fn take<W: NodeWatcher>(
         &mut self,
-        record: Option<NodeRecord>,
+        report: Option<NodeReport>,
         watcher: &mut W,
     ) -> Result<(), W::Error> {
-        let Some(record) = record else { return Ok(()) };
-        watcher.finished(&record.report)?;
-        self.reports.push(record.report);
-        self.requests.extend(record.requests);
+        let Some(report) = report else { return Ok(()) };
+        watcher.finished(&report)?;
+        self.reports.push(report);
         Ok(())
     }
 }
 
 enum NodeEnd {
-    Ended(NodeRecord),
-    /// With the requests that were sent before, if they could be had.
-    EngineExited(Option<NodeRecord>),
-    Unresponsive(NodeRecord, String),
+    Ended(NodeReport),
+    /// With what was measured before, if it could be had.
+    EngineExited(Option<NodeReport>),
+    Unresponsive(NodeReport, String),
     Cancelled,
 }
 
@@ -215,6 +234,8 @@ fn skipped(workload: &Workload, because: String) -> NodeReport {
         n_requests: 0,
         n_failed: 0,
         notes: Vec::new(),
+        client: None,
+        detail: None,
     }
 }
 

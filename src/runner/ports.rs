@@ -3,11 +3,15 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::event::RunEvent;
 use crate::id::{AttemptId, RunId};
-use crate::measure::node::NodeRecord;
+use crate::measure::activity::Activity;
+use crate::measure::node::NodeReport;
 use crate::measure::prompt::PromptBook;
 use crate::measure::request::Request;
 use crate::outcome::{EndState, EngineFacts, RuntimeFacts};
@@ -139,14 +143,87 @@ pub trait Load: Send + Sync {
         seed: u64,
     ) -> impl Future<Output = Result<PromptBook, LoadError>> + Send;
 
-    /// Runs one workload node. Failed requests are in the record; it ends early when the engine
-    /// stops answering.
+    /// Runs one workload node. Failed requests are counted in the report; it ends early when
+    /// the engine stops answering.
     fn run(
         &self,
         server: &ReadyServer,
-        workload: &Workload,
-        book: &PromptBook,
-    ) -> impl Future<Output = NodeRecord> + Send;
+        node: NodeRun<'_>,
+    ) -> impl Future<Output = NodeReport> + Send;
+}
+
+/// What the run of one node needs besides the engine.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeRun<'a> {
+    pub workload: &'a Workload,
+    pub book: &'a PromptBook,
+    /// The nodes that ran before it in this attempt, in their order.
+    pub upstream: &'a [NodeReport],
+    /// Where each of its requests goes when it has ended.
+    pub requests: &'a RequestSink,
+}
+
+/// Takes the requests of an attempt as they end, until they are stored: however long an
+/// attempt lasts, no more than one part of them is in memory.
+#[derive(Debug, Default)]
+pub struct RequestSink {
+    held: Mutex<Held>,
+    filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    requests: Vec<Request>,
+    /// Instants of tokens among them: most of their size.
+    n_instants: usize,
+    n_answered: u64,
+}
+
+impl RequestSink {
+    /// A part is full at so many requests, or so many instants of tokens (16 MB).
+    const PART_REQUESTS: usize = 20_000;
+    const PART_INSTANTS: usize = 2_000_000;
+
+    pub fn push(&self, request: Request) {
+        let mut held = self.held();
+        held.n_answered += u64::from(request.failure.is_none());
+        held.n_instants += request.instants.tokens.len();
+        held.requests.push(request);
+        if held.is_full() {
+            self.filled.notify_one();
+        }
+    }
+
+    /// Comes when a part is full.
+    pub async fn filled(&self) {
+        while !self.held().is_full() {
+            self.filled.notified().await;
+        }
+    }
+
+    /// Hands over what is there, in the order in which it ended.
+    pub fn drain(&self) -> Vec<Request> {
+        let mut held = self.held();
+        held.n_instants = 0;
+        std::mem::take(&mut held.requests)
+    }
+
+    /// Requests that succeeded, the drained ones included.
+    pub fn n_answered(&self) -> u64 {
+        self.held().n_answered
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        // A panic elsewhere leaves the list whole: nothing is half done under the lock.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn is_full(&self) -> bool {
+        self.requests.len() >= RequestSink::PART_REQUESTS
+            || self.n_instants >= RequestSink::PART_INSTANTS
+    }
 }
 
 /// Where an engine answers.
@@ -181,6 +258,8 @@ pub struct ReadyServer {
     origin: tokio::time::Instant,
     /// How fast its time runs.
     scale: TimeScale,
+    /// What our requests make it do now.
+    activity: Arc<Activity>,
 }
 
 impl ReadyServer {
@@ -190,6 +269,7 @@ impl ReadyServer {
             facts: EngineFacts::default(),
             origin: tokio::time::Instant::now(),
             scale,
+            activity: Arc::default(),
         }
     }
 
@@ -206,6 +286,7 @@ impl ReadyServer {
             facts,
             origin: tokio::time::Instant::now(),
             scale: TimeScale::ONE,
+            activity: Arc::default(),
         }
     }
 
@@ -221,6 +302,11 @@ impl ReadyServer {
     /// How fast its time runs: what is derived from its instants is told in that time.
     pub fn scale(&self) -> TimeScale {
         self.scale
+    }
+
+    /// What our requests make it do now.
+    pub fn activity(&self) -> &Arc<Activity> {
+        &self.activity
     }
 
     /// Block size and the like; known once the engine was asked.
@@ -267,10 +353,12 @@ pub trait Journal: Send {
     /// Where an attempt's engine log goes; its folder exists afterwards.
     fn log_path(&mut self, attempt: &AttemptId) -> Result<PathBuf, StoreError>;
 
-    /// Keeps an attempt's requests; called before its settlement is appended.
+    /// Keeps a part of an attempt's requests, from 0; the last one before the attempt's
+    /// settlement is appended.
     fn keep_requests(
         &mut self,
         attempt: &AttemptId,
+        part: u32,
         requests: &[Request],
     ) -> Result<(), StoreError>;
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::metric::{MetricRef, WorkloadKind};
+use crate::measure::metric::{MetricDef, MetricRef, WorkloadKind};
 use crate::spec::diagnostic::Span;
 use crate::spec::flag::{FlagValue, Knob};
 use crate::spec::profile::Profile;
+pub use crate::spec::workload::WorkloadSpec;
 
 /// Everything that the experiment file and its profile say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,29 +122,18 @@ pub struct Predecessor {
 
 impl Workload {
     pub fn kind(&self) -> WorkloadKind {
-        match self.spec {
-            WorkloadSpec::KvCache(_) => WorkloadKind::KvCache,
-        }
+        self.spec.kind()
     }
-}
 
-/// The settings of a workload, by kind.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum WorkloadSpec {
-    KvCache(KvCacheSpec),
-}
+    /// What it yields.
+    pub fn metrics(&self) -> &[MetricDef] {
+        self.spec.metrics()
+    }
 
-/// `kind = "kv-cache"`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct KvCacheSpec {
-    /// Pairs of a first and a repeated request, each pair with a prompt of its own. Default 5.
-    pub iterations: u32,
-    /// Length of each prompt in tokens, as the engine's tokenizer counts the rendered chat.
-    /// Default 1200.
-    pub prompt_tokens: u32,
-    /// Tokens that each request generates. Default 16.
-    pub max_tokens: u32,
+    /// Definition of one of its metrics.
+    pub fn metric(&self, name: &str) -> Option<&MetricDef> {
+        self.metrics().iter().find(|metric| metric.name == name)
+    }
 }
 
 /// A comparison of a gate.

@@ -4,11 +4,11 @@
 //!
 //! Flags of vLLM are not here: `vllm_flags` knows them. How values are read is `read`'s.
 
-use crate::measure::metric::WorkloadKind;
 use crate::spec::imagined::{Thinking, ToolFormat};
 use crate::spec::vllm_version::VllmVersion;
 
 pub mod scenario;
+pub mod workload;
 
 /// One key of a table.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,7 +70,7 @@ pub enum Shape {
     Table(&'static [Key]),
     /// A list of tables.
     Tables(&'static [Key]),
-    /// A list of tables, each with further keys of its kind ([`of_kind`]).
+    /// A list of tables, each with further keys of its kind ([`workload::of_kind`]).
     Workloads(&'static [Key]),
     /// Flags of vLLM, and with `env` a table of variables among them.
     Knobs {
@@ -245,34 +245,6 @@ pub const WORKLOAD: &[Key] = &[
         "Workloads that must have ended before this one starts.",
     ),
 ];
-
-const KV_CACHE: &[Key] = &[
-    default(
-        "iterations",
-        COUNT,
-        "5",
-        "Pairs of a first and a repeated request, each with its own prompt.",
-    ),
-    default(
-        "prompt-tokens",
-        COUNT,
-        "1200",
-        "Length of each prompt in tokens.",
-    ),
-    default(
-        "max-tokens",
-        COUNT,
-        "16",
-        "Tokens that each request generates.",
-    ),
-];
-
-/// The keys that a kind of workload adds to [`WORKLOAD`].
-pub fn of_kind(kind: WorkloadKind) -> &'static [Key] {
-    match kind {
-        WorkloadKind::KvCache => KV_CACHE,
-    }
-}
 
 pub const GATE: &[Key] = &[
     required(

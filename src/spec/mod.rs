@@ -14,5 +14,6 @@ pub mod schema;
 pub mod secret;
 pub mod vllm_flags;
 pub mod vllm_version;
+pub mod workload;
 
 pub use read::{Loaded, LoadedScenario, load, load_scenario};

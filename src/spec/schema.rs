@@ -222,7 +222,7 @@ fn of_shape(shape: Shape, presence: Presence) -> Map<String, Value> {
         Shape::Table(keys) => table(keys),
         Shape::Tables(keys) => list(Value::Object(table(keys))),
         Shape::Workloads(keys) => {
-            let kinds = WorkloadKind::ALL.map(|kind| (kind.name(), keys::of_kind(kind)));
+            let kinds = WorkloadKind::ALL.map(|kind| (kind.name(), keys::workload::of_kind(kind)));
             list(by_kind(keys, &kinds))
         }
         Shape::Faults(keys) => {
@@ -312,7 +312,7 @@ fn metrics(wanted: impl Fn(&MetricDef) -> bool) -> Vec<String> {
             .iter()
             .flat_map(|kind| kind.metrics())
             .filter(|metric| metric.shape == shape && wanted(metric))
-            .map(|metric| metric.name.to_owned())
+            .map(|metric| metric.name.to_string())
             .collect();
         names.sort();
         names.dedup();

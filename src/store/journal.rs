@@ -102,9 +102,10 @@ impl Journal for FileJournal {
     fn keep_requests(
         &mut self,
         attempt: &AttemptId,
+        part: u32,
         requests: &[Request],
     ) -> Result<(), StoreError> {
-        let path = self.dir.requests(attempt);
+        let path = self.dir.requests(attempt, part);
         durable::write(&path, &parquet::requests(requests, &path)?)
     }
 

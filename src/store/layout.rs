@@ -57,8 +57,13 @@ impl RunDir {
         self.attempt(attempt).join("engine.log")
     }
 
-    pub fn requests(&self, attempt: &AttemptId) -> PathBuf {
-        self.attempt(attempt).join("requests.parquet")
+    /// Parts count from 0; only a long attempt has more than that one.
+    pub fn requests(&self, attempt: &AttemptId, part: u32) -> PathBuf {
+        let name = match part {
+            0 => "requests.parquet".to_owned(),
+            part => format!("requests.{part}.parquet"),
+        };
+        self.attempt(attempt).join(name)
     }
 
     pub fn metrics(&self, attempt: &AttemptId) -> PathBuf {

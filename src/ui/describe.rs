@@ -109,7 +109,7 @@ fn node(report: &NodeReport) -> String {
                 .metrics()
                 .iter()
                 .filter_map(|metric| {
-                    let value = match report.metrics.get(metric.name)? {
+                    let value = match report.metrics.get(metric.name.as_ref())? {
                         MetricValue::Distribution(summary) => summary.p50,
                         MetricValue::Scalar(value) => *value,
                     };
@@ -123,6 +123,7 @@ fn node(report: &NodeReport) -> String {
             format!("{} {}", report.node, numbers.join(", "))
         }
         NodeStatus::Failed { because } => format!("{} failed: {because}", report.node),
+        NodeStatus::Invalid { because } => format!("{} is invalid: {because}", report.node),
         NodeStatus::Skipped { because } => format!("{} skipped: {because}", report.node),
     }
 }

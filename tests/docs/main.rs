@@ -31,53 +31,57 @@ const PAGE: &str = "docs/EXPERIMENTS.md";
 const RENEW: &str = "UPDATE_DOCS";
 
 #[test]
-fn the_generated_parts_of_the_page_are_those_of_the_tables() {
-    let page = read(PAGE);
-    is_as_made(PAGE, &page, &renew(&page));
+fn the_generated_parts_of_the_pages_are_those_of_the_tables() {
+    for page in pages() {
+        is_as_made(&page.path, &page.text, &page.renewed());
+    }
 }
 
 #[test]
-fn every_table_has_its_place_on_the_page() {
-    let page = read(PAGE);
-    let kinds = WorkloadKind::ALL.map(|kind| format!("metrics:{}", kind.name()));
-    let fixed = [
+fn every_table_has_its_place() {
+    let marks = [
         "keys:experiment",
         "keys:profile",
         "flags:short",
         "flags:reserved",
     ];
-    for mark in fixed.into_iter().chain(kinds.iter().map(String::as_str)) {
-        assert!(
-            page.contains(&opening(mark)),
-            "{PAGE} has no {}",
-            opening(mark)
-        );
+    let page = read(PAGE);
+    for mark in marks {
+        let mark = opening(mark);
+        assert!(page.contains(&mark), "{PAGE} has no {mark}");
+    }
+    for kind in WorkloadKind::ALL {
+        let (path, mark) = (page_of(kind), opening(&format!("metrics:{}", kind.name())));
+        assert!(read(&path).contains(&mark), "{path} has no {mark}");
     }
 }
 
 #[test]
-fn every_toml_block_of_the_page_is_right_or_wrong_as_it_says() {
-    let page = read(PAGE);
-    let blocks = blocks(&page);
-    assert_eq!(
-        blocks.len(),
-        page.matches("\n```toml").count(),
-        "a block of the page was not read"
-    );
-    for block in &blocks {
-        let (findings, sources) = outcome(&blocks, block);
-        let found = match (findings.is_empty(), diagnostic::has_errors(&findings)) {
-            (true, _) => Expected::Nothing,
-            (false, false) => Expected::Warnings,
-            (false, true) => Expected::Errors,
-        };
+fn every_toml_block_is_right_or_wrong_as_it_says() {
+    for page in pages() {
+        let own: Vec<&Block> = page.own().collect();
         assert_eq!(
-            block.expected,
-            found,
-            "{PAGE}, line {}:\n{}",
-            block.line,
-            diagnostic::render(&findings, &sources, Colour::Plain)
+            own.len(),
+            page.text.matches("\n```toml").count(),
+            "a block of {} was not read",
+            page.path
         );
+        for block in own {
+            let (findings, sources) = outcome(&page.blocks, block);
+            let found = match (findings.is_empty(), diagnostic::has_errors(&findings)) {
+                (true, _) => Expected::Nothing,
+                (false, false) => Expected::Warnings,
+                (false, true) => Expected::Errors,
+            };
+            assert_eq!(
+                block.expected,
+                found,
+                "{}, line {}:\n{}",
+                block.page,
+                block.line,
+                diagnostic::render(&findings, &sources, Colour::Plain)
+            );
+        }
     }
 }
 
@@ -123,8 +127,47 @@ enum Kind {
     Profile,
 }
 
-/// A TOML block of the page.
+/// A page about the files that people write.
+struct Page {
+    path: String,
+    text: String,
+    /// Those of [`PAGE`], which a fragment may stand for a part of, then its own.
+    blocks: Vec<Block>,
+}
+
+impl Page {
+    fn own(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().filter(|block| block.page == self.path)
+    }
+}
+
+/// The page of all files, and one of each kind of workload.
+fn pages() -> Vec<Page> {
+    let kinds = WorkloadKind::ALL.map(page_of);
+    std::iter::once(PAGE.to_owned())
+        .chain(kinds)
+        .map(|path| {
+            let text = read(&path);
+            let mut all = blocks(PAGE, &read(PAGE));
+            if path != PAGE {
+                all.extend(blocks(&path, &text));
+            }
+            Page {
+                path,
+                text,
+                blocks: all,
+            }
+        })
+        .collect()
+}
+
+fn page_of(kind: WorkloadKind) -> String {
+    format!("docs/workloads/{}.md", kind.name())
+}
+
+/// A TOML block of a page.
 struct Block {
+    page: String,
     /// Of its fence, from 1.
     line: usize,
     kind: Kind,
@@ -134,7 +177,7 @@ struct Block {
     text: String,
 }
 
-fn blocks(page: &str) -> Vec<Block> {
+fn blocks(path: &str, page: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut lines = page.lines().enumerate();
     while let Some((at, line)) = lines.next() {
@@ -148,13 +191,13 @@ fn blocks(page: &str) -> Vec<Block> {
             .collect();
         let mut words = info.split_whitespace();
         if words.next() == Some("toml") {
-            blocks.push(block(at + 1, words, body.join("\n") + "\n"));
+            blocks.push(block(path, at + 1, words, body.join("\n") + "\n"));
         }
     }
     blocks
 }
 
-fn block<'a>(line: usize, words: impl Iterator<Item = &'a str>, text: String) -> Block {
+fn block<'a>(page: &str, line: usize, words: impl Iterator<Item = &'a str>, text: String) -> Block {
     let mut kind = None;
     let mut path = None;
     let mut expected = Expected::Nothing;
@@ -172,12 +215,13 @@ fn block<'a>(line: usize, words: impl Iterator<Item = &'a str>, text: String) ->
                 });
                 path = Some(file.to_owned());
             }
-            _ => panic!("{PAGE}, line {line}: `{word}` means nothing in a fence"),
+            _ => panic!("{page}, line {line}: `{word}` means nothing in a fence"),
         }
     }
     let kind = kind
-        .unwrap_or_else(|| panic!("{PAGE}, line {line}: the fence does not say what the block is"));
+        .unwrap_or_else(|| panic!("{page}, line {line}: the fence does not say what the block is"));
     Block {
+        page: page.to_owned(),
         line,
         kind,
         path,
@@ -336,38 +380,40 @@ fn made_again(path: &str, page: &str, make: impl Fn(&str, usize) -> String) -> S
     renewed
 }
 
-/// The page made again. `cells` and `findings` speak of the TOML block before them.
-fn renew(page: &str) -> String {
-    let blocks = blocks(page);
-    made_again(PAGE, page, |mark, at| {
-        let before = || {
-            let block = blocks.iter().rev().find(|block| block.line <= at);
-            block.unwrap_or_else(|| {
-                panic!(
-                    "{PAGE}, line {}: no TOML block stands before `{mark}`",
-                    at + 1
-                )
-            })
-        };
-        match mark {
-            "keys:experiment" => tables::keys(keys::EXPERIMENT),
-            "keys:profile" => tables::keys(keys::PROFILE),
-            "flags:short" => tables::short_flags(),
-            "flags:reserved" => tables::reserved_flags(),
-            "cells" => cells(&blocks, before()),
-            "findings" => findings(&blocks, before()),
-            _ => WorkloadKind::ALL
-                .into_iter()
-                .find(|kind| mark.strip_prefix("metrics:") == Some(kind.name()))
-                .map(tables::metrics)
-                .unwrap_or_else(|| panic!("{PAGE}, line {}: what is `{mark}`?", at + 1)),
-        }
-    })
+impl Page {
+    /// The page made again. `cells` and `findings` speak of the TOML block before them.
+    fn renewed(&self) -> String {
+        let path = &self.path;
+        made_again(path, &self.text, |mark, at| {
+            let before = || {
+                let block = self.own().filter(|block| block.line <= at).last();
+                block.unwrap_or_else(|| {
+                    panic!(
+                        "{path}, line {}: no TOML block stands before `{mark}`",
+                        at + 1
+                    )
+                })
+            };
+            match mark {
+                "keys:experiment" => tables::keys(keys::EXPERIMENT),
+                "keys:profile" => tables::keys(keys::PROFILE),
+                "flags:short" => tables::short_flags(),
+                "flags:reserved" => tables::reserved_flags(),
+                "cells" => cells(&self.blocks, before()),
+                "findings" => findings(&self.blocks, before()),
+                _ => WorkloadKind::ALL
+                    .into_iter()
+                    .find(|kind| mark.strip_prefix("metrics:") == Some(kind.name()))
+                    .map(tables::metrics)
+                    .unwrap_or_else(|| panic!("{path}, line {}: what is `{mark}`?", at + 1)),
+            }
+        })
+    }
 }
 
 fn cells(blocks: &[Block], block: &Block) -> String {
     let checked = checked(blocks, block)
-        .unwrap_or_else(|_| panic!("{PAGE}, line {}: it has errors", block.line));
+        .unwrap_or_else(|_| panic!("{}, line {}: it has errors", block.page, block.line));
     tables::cells(&checked.cells)
 }
 

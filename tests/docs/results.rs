@@ -39,7 +39,7 @@ fn every_file_of_a_run_is_on_the_page() {
         dir.prompts(),
         dir.prompts_hash(),
         dir.engine_log(&attempt),
-        dir.requests(&attempt),
+        dir.requests(&attempt, 0),
         dir.metrics(&attempt),
     ];
     for file in files {
@@ -75,7 +75,7 @@ fn every_column_of_the_frame_is_on_the_page() {
                 column = column.replace(&own, "use-case.NAME.");
             }
             for workload in &experiment.workloads {
-                for metric in workload.kind().metrics() {
+                for metric in workload.metrics() {
                     let own = format!("`{}.{}.", workload.name, metric.name);
                     column = column.replace(&own, "`NODE.METRIC.");
                 }

@@ -5,7 +5,7 @@ use boon::{Compiler, SchemaIndex, Schemas};
 use gridrun::spec::schema::{self, FileKind};
 use serde_json::Value;
 
-use crate::{Expected, Kind, PAGE, RENEW, blocks, file_of, read, root, toml_files};
+use crate::{Expected, Kind, RENEW, file_of, pages, read, root, toml_files};
 
 /// Wrong files that the schemas accept, because what is wrong lies in more than one value.
 const BEYOND_A_SCHEMA: [(&str, &str); 4] = [
@@ -82,19 +82,20 @@ fn the_examples_name_their_schema_and_keep_to_it() {
 }
 
 #[test]
-fn the_blocks_of_the_page_keep_to_it_where_they_are_right() {
-    let page = read(PAGE);
-    let blocks = blocks(&page);
+fn the_blocks_of_the_pages_keep_to_it_where_they_are_right() {
     let judges = FileKind::ALL.map(Judge::of);
-    for block in &blocks {
-        let [experiment, profile, _scenario] = &judges;
-        let judge = match block.kind {
-            Kind::Experiment => experiment,
-            Kind::Profile => profile,
-        };
-        let found = judge.look(&file_of(&blocks, block).text);
-        if block.expected != Expected::Errors {
-            found.unwrap_or_else(|error| panic!("{PAGE}, line {}: {error}", block.line));
+    for page in pages() {
+        for block in page.own() {
+            let [experiment, profile, _scenario] = &judges;
+            let judge = match block.kind {
+                Kind::Experiment => experiment,
+                Kind::Profile => profile,
+            };
+            let found = judge.look(&file_of(&page.blocks, block).text);
+            if block.expected != Expected::Errors {
+                found
+                    .unwrap_or_else(|error| panic!("{}, line {}: {error}", block.page, block.line));
+            }
         }
     }
 }

@@ -67,7 +67,7 @@ impl KeyTables {
             }
             let kinds: Vec<(&str, &'static [Key])> = match key.shape {
                 Shape::Workloads(_) => WorkloadKind::ALL
-                    .map(|kind| (kind.name(), keys::of_kind(kind)))
+                    .map(|kind| (kind.name(), keys::workload::of_kind(kind)))
                     .to_vec(),
                 Shape::Faults(_) => FaultKind::ALL
                     .map(|kind| (kind.name(), keys::scenario::of_kind(kind)))
@@ -206,7 +206,7 @@ pub fn metrics(kind: WorkloadKind) -> String {
             shape,
             cells.to_owned(),
             if objective { "yes" } else { "no" }.to_owned(),
-            metric.meaning.to_owned(),
+            metric.meaning.to_string(),
         ]
     });
     let header = [

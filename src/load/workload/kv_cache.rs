@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::load::client::{Exchange, RequestLimits, SpeedRequest, stream_chat};
+use crate::load::client::{Exchange, SpeedRequest, stream_chat};
 use crate::load::control::Control;
 use crate::load::metrics::{MetricsPage, PrefixCounters};
 use crate::load::proof::prove;
 use crate::load::reason::reason;
+use crate::load::workload::context::{NodeContext, PromptNeeds};
 use crate::load::workload::kv_cache::report::{Ending, Run, summarise};
-use crate::measure::node::NodeRecord;
-use crate::measure::prompt::{NodePrompts, Prompt, PromptBook};
+use crate::measure::node::NodeReport;
+use crate::measure::prompt::{NodePrompts, Prompt};
 use crate::measure::request::{CacheCounters, Request, RequestFailure, RequestRole};
-use crate::runner::ports::ReadyServer;
-use crate::spec::experiment::KvCacheSpec;
+use crate::spec::workload::kv_cache::KvCacheSpec;
 
 /// So many requests in a row without any answer: the engine has stopped answering.
 const SILENT_REQUESTS: u32 = 2;
@@ -30,43 +30,50 @@ const SILENT_REQUESTS: u32 = 2;
 const COUNTER_READINGS: u32 = 10;
 const COUNTER_PAUSE: Duration = Duration::from_millis(50);
 
+/// Runs it. Failed requests are counted in the report; it ends early when the engine stops
+/// answering.
+pub async fn run(context: &NodeContext<'_>, spec: &KvCacheSpec) -> NodeReport {
+    Session { context, spec }.run().await
+}
+
+/// The prompts that it needs, by their lengths in tokens.
+pub fn needs(spec: &KvCacheSpec) -> PromptNeeds {
+    PromptNeeds {
+        warm_up: Some(spec.prompt_tokens),
+        prompts: vec![spec.prompt_tokens; spec.iterations as usize],
+    }
+}
+
 /// One run of the workload against one engine.
 #[derive(Debug, Clone, Copy)]
-pub struct Session<'a> {
-    pub client: &'a reqwest::Client,
-    pub server: &'a ReadyServer,
-    pub limits: RequestLimits,
-    pub node: &'a str,
-    pub spec: &'a KvCacheSpec,
+struct Session<'a> {
+    context: &'a NodeContext<'a>,
+    spec: &'a KvCacheSpec,
 }
 
 impl Session<'_> {
-    /// Runs it. Failed requests are in the record; it ends early when the engine stops
-    /// answering.
-    pub async fn run(&self, book: &PromptBook) -> NodeRecord {
+    async fn run(&self) -> NodeReport {
+        let (context, scale) = (self.context, self.context.server.scale());
         let started = Instant::now();
-        let (requests, ending) = match self.prompts(book) {
-            Ok(prompts) => self.send_all(prompts, book.seed).await,
+        let (requests, ending) = match self.prompts() {
+            Ok(prompts) => self.send_all(prompts).await,
             Err(because) => (Vec::new(), Ending::Early { because }),
         };
-        let run = Run {
-            node: self.node,
-            prompts: book.node(self.node),
-            block_size: self.server.facts().block_size,
+        summarise(&Run {
+            node: context.node,
+            prompts: context.book.node(context.node),
+            block_size: context.server.facts().block_size,
             requests: &requests,
             ending,
-            scale: self.server.scale(),
-            took_ms: self.server.scale().told_ms(started.elapsed()),
-        };
-        NodeRecord {
-            report: summarise(&run),
-            requests,
-        }
+            scale,
+            took_ms: scale.told_ms(started.elapsed()),
+        })
     }
 
-    fn prompts<'b>(&self, book: &'b PromptBook) -> Result<&'b NodePrompts, String> {
-        let prompts = book
-            .node(self.node)
+    fn prompts(&self) -> Result<&NodePrompts, String> {
+        let prompts = self
+            .context
+            .prompts()
             .ok_or("the prompt book has no prompts for it")?;
         let (has, needs) = (prompts.prompts.len(), self.spec.iterations as usize);
         if has < needs {
@@ -77,18 +84,17 @@ impl Session<'_> {
         Ok(prompts)
     }
 
-    async fn send_all(&self, prompts: &NodePrompts, seed: u64) -> (Vec<Request>, Ending) {
+    async fn send_all(&self, prompts: &NodePrompts) -> (Vec<Request>, Ending) {
         let mut sender = Sender {
             session: self,
-            seed,
             requests: Vec::new(),
             n_silent: 0,
         };
         // The warm-up has a prompt of its own; the number says nothing there.
-        let mut silence = sender
-            .send(RequestRole::WarmUp, 0, &prompts.warm_up)
-            .await
-            .err();
+        let mut silence = match &prompts.warm_up {
+            Some(prompt) => sender.send(RequestRole::WarmUp, 0, prompt).await.err(),
+            None => None,
+        };
         for (number, prompt) in (0..self.spec.iterations).zip(&prompts.prompts) {
             if silence.is_some() {
                 break;
@@ -99,18 +105,19 @@ impl Session<'_> {
         (sender.requests, ending)
     }
 
-    async fn send(&self, prompt: &Prompt, seed: u64) -> (Exchange, Option<CacheCounters>) {
-        let target = self.server.target();
+    async fn send(&self, prompt: &Prompt) -> (Exchange, Option<CacheCounters>) {
+        let (context, server) = (self.context, self.context.server);
+        let target = server.target();
         let content = prompt.text.as_str();
         let request = SpeedRequest {
             content,
             max_tokens: self.spec.max_tokens,
-            seed,
+            seed: context.book.seed,
         };
         let body = request.body(&target.model);
         let before = self.read_counters().await;
-        let origin = self.server.origin();
-        let mut exchange = stream_chat(self.client, target, body, self.limits, origin).await;
+        let (limits, origin) = (context.limits, server.origin());
+        let mut exchange = stream_chat(context.client, target, body, limits, origin).await;
         exchange.failure = judge(&exchange, self.spec.max_tokens);
         let counters = match (before, &exchange.failure) {
             (Some(before), None) => self.counters_since(before).await,
@@ -120,10 +127,9 @@ impl Session<'_> {
     }
 
     async fn read_counters(&self) -> Option<PrefixCounters> {
-        let text = Control::new(self.client, self.server.target())
-            .metrics_text()
-            .await
-            .ok()?;
+        let context = self.context;
+        let control = Control::new(context.client, context.server.target());
+        let text = control.metrics_text().await.ok()?;
         Some(MetricsPage::parse(&text).prefix_counters())
     }
 
@@ -150,7 +156,6 @@ impl Session<'_> {
 /// Sends requests one after the other and keeps what came of them.
 struct Sender<'a> {
     session: &'a Session<'a>,
-    seed: u64,
     requests: Vec<Request>,
     /// Requests in a row that found nobody.
     n_silent: u32,
@@ -175,28 +180,30 @@ impl Sender<'_> {
         number: u32,
         prompt: &Prompt,
     ) -> Result<bool, String> {
-        let (exchange, counters) = self.session.send(prompt, self.seed).await;
+        let context = self.session.context;
+        let (exchange, counters) = self.session.send(prompt).await;
         let proof = match (&exchange.failure, exchange.usage) {
-            (None, Some(usage)) => Some(prove(
-                usage,
-                counters,
-                self.session.server.facts().block_size,
-            )),
+            (None, Some(usage)) => Some(prove(usage, counters, context.server.facts().block_size)),
             _ => None,
         };
         let failure = exchange.failure.clone();
-        self.requests.push(Request {
-            node: self.session.node.to_owned(),
+        let request = Request {
+            node: context.node.to_owned(),
             index: u32::try_from(self.requests.len()).expect("iterations are counted in 32 bits"),
             role,
-            prompt: number,
+            prompt: Some(number),
+            user: 0,
+            turn: None,
+            label: None,
             instants: exchange.instants,
             usage: exchange.usage,
             counters,
             finish_reason: exchange.finish_reason,
             failure: exchange.failure,
             proof,
-        });
+        };
+        context.requests.push(request.clone());
+        self.requests.push(request);
         match failure {
             Some(failure) if is_silence(&failure) => {
                 self.n_silent += 1;

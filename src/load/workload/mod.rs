@@ -1,3 +1,7 @@
-//! The workloads, one file for each kind.
+//! The workloads, one file a kind, and what all of them share.
 
-pub mod kv_cache;
+pub mod context;
+mod dispatch;
+mod kv_cache;
+
+pub use dispatch::{needs, run};

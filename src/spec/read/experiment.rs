@@ -5,14 +5,15 @@ use toml::de::DeTable;
 use crate::measure::metric::WorkloadKind;
 use crate::spec::diagnostic::{Diagnostic, FileRole, Span};
 use crate::spec::experiment::{
-    Assigned, Assignment, Axis, Condition, Exclude, Experiment, Gate, Goal, KvCacheSpec, NamedCell,
-    Objective, OnMiss, Predecessor, RunSettings, Term, UseCase, When, Workload, WorkloadSpec,
+    Assigned, Assignment, Axis, Condition, Exclude, Experiment, Gate, Goal, NamedCell, Objective,
+    OnMiss, Predecessor, RunSettings, Term, UseCase, When, Workload,
 };
 use crate::spec::keys::{self, Key};
 use crate::spec::near::suggestion;
 use crate::spec::profile::Profile;
 use crate::spec::read::metric::NodeName;
 use crate::spec::read::walk::{Field, Fields, Others, Reader, with_help};
+use crate::spec::read::workload;
 
 /// The experiment file without its profile.
 pub(super) struct Parts {
@@ -219,18 +220,12 @@ fn workloads(reader: &mut Reader<'_>, top: &Fields<'_>) -> (Vec<NodeName>, Vec<W
     let workloads = each(reader, top, "workload", |reader, table, at| {
         let kind = kind_of(table);
         let (own, others) = match kind {
-            Some(kind) => (keys::of_kind(kind), Others::Unknown),
+            Some(kind) => (keys::workload::of_kind(kind), Others::Unknown),
             None => (&[] as &[Key], Others::Unclear),
         };
         let all = &[keys::WORKLOAD, own];
         let fields = reader.walk_with(table, "[[workload]]", at, all, others);
         let name = names.take(reader, &fields);
-        if let Some(name) = &name {
-            nodes.push(NodeName {
-                name: name.clone(),
-                kind,
-            });
-        }
         let after = match fields.get("after") {
             Some(field) => reader
                 .texts(field)
@@ -242,17 +237,22 @@ fn workloads(reader: &mut Reader<'_>, top: &Fields<'_>) -> (Vec<NodeName>, Vec<W
                 .collect(),
             None => Vec::new(),
         };
-        let spec = match kind? {
-            WorkloadKind::KvCache => WorkloadSpec::KvCache(KvCacheSpec {
-                iterations: fields.count("iterations")?,
-                prompt_tokens: fields.count("prompt-tokens")?,
-                max_tokens: fields.count("max-tokens")?,
-            }),
-        };
+        let spec = kind.and_then(|kind| workload::settings(reader, &fields, kind));
+        if let Some(name) = &name {
+            nodes.push(NodeName {
+                name: name.clone(),
+                kind,
+                metrics: match (&spec, kind) {
+                    (Some(spec), _) => spec.metrics().to_vec(),
+                    (None, Some(kind)) => kind.metrics().to_vec(),
+                    (None, None) => Vec::new(),
+                },
+            });
+        }
         Some(Workload {
             name: name?,
             after,
-            spec,
+            spec: spec?,
             at,
         })
     });
@@ -343,11 +343,7 @@ fn objectives(
             return None;
         }
         let resolved = reader.metric(field.node, nodes)?;
-        let kind = nodes
-            .iter()
-            .find(|node| node.name == resolved.metric.node)?
-            .kind?;
-        if !reader.is_objective(field.node, &resolved, kind) {
+        if !reader.is_objective(field.node, &resolved) {
             return None;
         }
         let goal = match fields.text("goal")?.as_str() {

@@ -16,12 +16,16 @@ use crate::spec::read::walk::{Node, Reader, with_help};
 pub(super) struct NodeName {
     pub name: String,
     pub kind: Option<WorkloadKind>,
+    /// What it yields.
+    pub metrics: Vec<MetricDef>,
 }
 
 /// A reference with what it refers to.
 pub(super) struct Resolved {
     pub metric: MetricRef,
-    pub def: &'static MetricDef,
+    pub def: MetricDef,
+    /// What its node yields.
+    pub others: Vec<MetricDef>,
 }
 
 /// A gate's condition.
@@ -100,9 +104,9 @@ impl Reader<'_> {
             return None;
         };
         let kind = found.kind?;
-        let Some(def) = kind.metrics().iter().find(|def| def.name == metric.text) else {
+        let Some(def) = found.metrics.iter().find(|def| def.name == metric.text) else {
             let at = self.inside(node, text, metric.range.clone());
-            let names = kind.metrics().iter().map(|def| def.name);
+            let names = found.metrics.iter().map(|def| def.name.as_ref());
             let help = suggestion(metric.text, names, "its metrics");
             self.report(with_help(
                 Diagnostic::error(
@@ -149,20 +153,19 @@ impl Reader<'_> {
         };
         let metric = MetricRef {
             node: name.text.to_owned(),
-            metric: def.name.to_owned(),
+            metric: def.name.to_string(),
             stat,
         };
-        Some(Resolved { metric, def })
+        Some(Resolved {
+            metric,
+            def: def.clone(),
+            others: found.metrics.clone(),
+        })
     }
 
     /// Refuses a metric that cannot be optimised; true when it can.
-    pub fn is_objective(
-        &mut self,
-        node: &Node<'_>,
-        resolved: &Resolved,
-        kind: WorkloadKind,
-    ) -> bool {
-        let def = resolved.def;
+    pub fn is_objective(&mut self, node: &Node<'_>, resolved: &Resolved) -> bool {
+        let def = &resolved.def;
         let because = if def.scale != Scale::Ratio {
             "it may be 0, and a ranking works with ratios"
         } else if def.availability == Availability::ProvedOnly {
@@ -172,8 +175,8 @@ impl Reader<'_> {
         } else {
             return true;
         };
-        let fit: Vec<String> = kind
-            .metrics()
+        let fit: Vec<String> = resolved
+            .others
             .iter()
             .filter(|def| def.scale == Scale::Ratio && def.availability == Availability::EveryCell)
             .map(|def| format!("`{}`", def.name))
@@ -249,7 +252,7 @@ impl Reader<'_> {
         let unit = Part::of(text, bound.range.start + digits..bound.range.end);
         let resolved = resolved?;
         let at = self.inside(node, text, bound.range);
-        let bound = self.in_unit(at, resolved.def, number, unit.text)?;
+        let bound = self.in_unit(at, &resolved.def, number, unit.text)?;
         Some(Condition {
             metric: resolved.metric,
             comparison: comparison?,

@@ -12,6 +12,7 @@ mod profile;
 mod scalar;
 mod scenario;
 mod walk;
+mod workload;
 
 #[cfg(test)]
 mod scenario_tests;

@@ -202,7 +202,9 @@ fn the_experiment_file_is_read_whole() {
         Some("replaced by aggressive_cache")
     );
 
-    let WorkloadSpec::KvCache(first) = &experiment.workloads[0].spec;
+    let WorkloadSpec::KvCache(first) = &experiment.workloads[0].spec else {
+        panic!("another kind")
+    };
     assert_eq!(
         (first.iterations, first.prompt_tokens, first.max_tokens),
         (7, 1200, 16)

@@ -54,7 +54,9 @@ pub fn summarise(run: &Run) -> NodeReport {
     let status = status(run, &measured, n_failed);
     let mut metrics = match status {
         NodeStatus::Completed => speed_metrics(run, &measured),
-        NodeStatus::Failed { .. } | NodeStatus::Skipped { .. } => BTreeMap::new(),
+        NodeStatus::Failed { .. } | NodeStatus::Invalid { .. } | NodeStatus::Skipped { .. } => {
+            BTreeMap::new()
+        }
     };
     if !measured.is_empty() {
         let rate = (measured.len() - n_failed) as f64 / measured.len() as f64;
@@ -69,6 +71,8 @@ pub fn summarise(run: &Run) -> NodeReport {
         n_requests: measured.len() as u32,
         n_failed: n_failed as u32,
         notes: notes(run, &measured),
+        client: None,
+        detail: None,
     }
 }
 
@@ -234,7 +238,7 @@ fn incomparable(run: &Run, measured: &[&Request]) -> Option<String> {
         .iter()
         .filter(|request| request.failure.is_none())
         .filter_map(|request| {
-            let written = prompts.get(request.prompt as usize)?.tokens;
+            let written = prompts.get(request.prompt? as usize)?.tokens;
             Some((request.usage?.prompt, written))
         });
     let off: Vec<(u64, u64)> = pairs
@@ -299,7 +303,7 @@ fn is_contrary(role: RequestRole, proof: &CacheProof) -> bool {
     match (role, proof) {
         (RequestRole::First, CacheProof::Hit { .. })
         | (RequestRole::Repeat, CacheProof::Miss { .. }) => true,
-        (RequestRole::WarmUp, _)
+        (RequestRole::WarmUp | RequestRole::Measured | RequestRole::Probe, _)
         | (_, CacheProof::Unproved { .. })
         | (RequestRole::First, CacheProof::Miss { .. })
         | (RequestRole::Repeat, CacheProof::Hit { .. }) => false,
@@ -326,7 +330,10 @@ mod tests {
             node: "kv".to_owned(),
             index: 0,
             role,
-            prompt,
+            prompt: Some(prompt),
+            user: 0,
+            turn: None,
+            label: None,
             instants: Instants {
                 due: due * MS,
                 sent: due * MS + 5,
@@ -384,7 +391,7 @@ mod tests {
         };
         let prompts = NodePrompts {
             node: "kv".to_owned(),
-            warm_up: prompt.clone(),
+            warm_up: Some(prompt.clone()),
             prompts: vec![prompt; 3],
         };
         summarise(&Run {

@@ -1,0 +1,34 @@
+//! Which code runs which kind.
+
+use crate::load::workload::context::{NodeContext, PromptNeeds};
+use crate::load::workload::kv_cache;
+use crate::measure::node::NodeReport;
+use crate::spec::workload::WorkloadSpec;
+
+/// The prompts that must be cut before the workload can run.
+pub fn needs(spec: &WorkloadSpec) -> PromptNeeds {
+    match spec {
+        WorkloadSpec::KvCache(spec) => kv_cache::needs(spec),
+        WorkloadSpec::Conversation(_)
+        | WorkloadSpec::Reasoning(_)
+        | WorkloadSpec::ToolCalling(_)
+        | WorkloadSpec::Stability(_)
+        | WorkloadSpec::Load(_)
+        | WorkloadSpec::Command(_) => PromptNeeds::default(),
+    }
+}
+
+/// Runs a workload.
+pub async fn run(context: &NodeContext<'_>, spec: &WorkloadSpec) -> NodeReport {
+    match spec {
+        WorkloadSpec::KvCache(spec) => kv_cache::run(context, spec).await,
+        WorkloadSpec::Conversation(_)
+        | WorkloadSpec::Reasoning(_)
+        | WorkloadSpec::ToolCalling(_)
+        | WorkloadSpec::Stability(_)
+        | WorkloadSpec::Load(_)
+        | WorkloadSpec::Command(_) => {
+            context.failed("this version cannot run this kind of workload".to_owned())
+        }
+    }
+}

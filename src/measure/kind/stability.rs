@@ -1,0 +1,11 @@
+//! What a `stability` node yields.
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::metric::MetricDef;
+
+pub const METRICS: &[MetricDef] = &[MetricDef::SUCCESS_RATE];
+
+/// What it yields beyond its metrics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Detail {}

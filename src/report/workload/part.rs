@@ -1,0 +1,30 @@
+//! What the report shows of a workload beyond its metrics, by kind: blocks without a format.
+
+use crate::measure::metric::WorkloadKind;
+use crate::report::table::Table;
+use crate::report::view::WorkloadView;
+
+/// A piece of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(dead_code)] // Until every kind has its part.
+pub enum Block {
+    Paragraph(String),
+    Table(Table),
+    /// Finished Markdown lines: who makes them escapes what is foreign in them.
+    Bullets(Vec<String>),
+    /// Foreign text, line by line, shown as it is.
+    Quotation(Vec<String>),
+}
+
+/// The part of a workload's kind; empty where there is nothing to add.
+pub fn of(workload: &WorkloadView) -> Vec<Block> {
+    match workload.kind {
+        WorkloadKind::KvCache
+        | WorkloadKind::Conversation
+        | WorkloadKind::Reasoning
+        | WorkloadKind::ToolCalling
+        | WorkloadKind::Stability
+        | WorkloadKind::Load
+        | WorkloadKind::Command => Vec::new(),
+    }
+}

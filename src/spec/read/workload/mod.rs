@@ -1,0 +1,12 @@
+//! From the fields of a `[[workload]]` to its settings, by kind.
+
+mod command;
+mod conversation;
+mod kv_cache;
+mod load;
+mod of_kind;
+mod reasoning;
+mod stability;
+mod tool_calling;
+
+pub use of_kind::settings;

@@ -1,0 +1,65 @@
+//! The settings of a workload, whatever its kind.
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::metric::{MetricDef, WorkloadKind};
+use crate::spec::workload::command::CommandSpec;
+use crate::spec::workload::conversation::ConversationSpec;
+use crate::spec::workload::kv_cache::KvCacheSpec;
+use crate::spec::workload::load::LoadSpec;
+use crate::spec::workload::reasoning::ReasoningSpec;
+use crate::spec::workload::stability::StabilitySpec;
+use crate::spec::workload::tool_calling::ToolCallingSpec;
+
+/// The settings of a workload, by kind: everything that is needed to repeat it. Of files that
+/// a user names it holds the part that is used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum WorkloadSpec {
+    KvCache(KvCacheSpec),
+    Conversation(ConversationSpec),
+    Reasoning(ReasoningSpec),
+    ToolCalling(ToolCallingSpec),
+    Stability(StabilitySpec),
+    Load(LoadSpec),
+    Command(CommandSpec),
+}
+
+impl WorkloadSpec {
+    pub fn kind(&self) -> WorkloadKind {
+        match self {
+            Self::KvCache(_) => WorkloadKind::KvCache,
+            Self::Conversation(_) => WorkloadKind::Conversation,
+            Self::Reasoning(_) => WorkloadKind::Reasoning,
+            Self::ToolCalling(_) => WorkloadKind::ToolCalling,
+            Self::Stability(_) => WorkloadKind::Stability,
+            Self::Load(_) => WorkloadKind::Load,
+            Self::Command(_) => WorkloadKind::Command,
+        }
+    }
+
+    /// What it yields: what its kind always does, and what its file declares.
+    pub fn metrics(&self) -> &[MetricDef] {
+        self.kind().metrics()
+    }
+
+    /// The longest request that it sends; `None` where that is not known before.
+    pub fn longest_request(&self) -> Option<LongestRequest> {
+        match self {
+            Self::KvCache(spec) => Some(spec.longest_request()),
+            Self::Conversation(_)
+            | Self::Reasoning(_)
+            | Self::ToolCalling(_)
+            | Self::Stability(_)
+            | Self::Load(_)
+            | Self::Command(_) => None,
+        }
+    }
+}
+
+/// Tokens of the longest request of a workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongestRequest {
+    pub prompt_tokens: u64,
+    pub max_tokens: u64,
+}

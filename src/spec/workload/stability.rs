@@ -1,0 +1,7 @@
+//! Settings of a `stability` workload.
+
+use serde::{Deserialize, Serialize};
+
+/// `kind = "stability"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StabilitySpec {}
