@@ -171,9 +171,10 @@ pub(super) struct RehearseArgs {
     /// Where the stand-ins run.
     #[arg(long, value_name = "RUNTIME", default_value = "docker")]
     pub runtime: RehearseRuntime,
-    /// How many times faster the stand-ins live, 1 to 1000; the report stays in their time.
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub speed: TimeScale,
+    /// How many times faster the stand-ins live, 1 to 1000; the report stays in their time
+    /// [default: `speed` of the profile's [stand-in], else 1].
+    #[arg(long, value_name = "N")]
+    pub speed: Option<TimeScale>,
     /// A scenario file: how the stand-ins are to fail.
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,

@@ -35,13 +35,15 @@ pub(super) fn rehearse(args: &RehearseArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::BadInput);
     };
     let numbers = checked.experiment.profile.stand_in.as_ref();
-    let warning = numbers.and_then(|numbers| too_fast(args.speed, numbers));
+    let usual = numbers.map_or(TimeScale::ONE, |numbers| numbers.speed);
+    let speed = args.speed.unwrap_or(usual);
+    let warning = numbers.and_then(|numbers| too_fast(speed, numbers));
     check::print(warning.as_slice(), &checked.sources);
     let engines = match args.runtime {
         RehearseRuntime::Docker => Engines::DockerStandIn,
         RehearseRuntime::Process => Engines::ProcessStandIn,
     };
-    let ran = execute::new_run(checked, engines, args.speed, scenario, &args.output);
+    let ran = execute::new_run(checked, engines, speed, scenario, &args.output);
     ran.map_err(|error| match exit_of(&error) {
         Exit::NoDocker => error.context("`gridrun rehearse --runtime process` needs no Docker"),
         _ => error,

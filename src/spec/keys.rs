@@ -508,6 +508,12 @@ pub const STAND_IN: &[Key] = &[
         "\"none\"",
         "Whether its model thinks before it answers, and how it marks that.",
     ),
+    default(
+        "speed",
+        Shape::Whole { min: 1, max: 1000 },
+        "1",
+        "How many times faster a rehearsal lets it live, where `--speed` does not say.",
+    ),
 ];
 
 /// A variable that is read from gridrun's own environment.

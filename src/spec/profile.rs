@@ -9,6 +9,7 @@ use crate::spec::diagnostic::Span;
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::imagined::{Thinking, ToolFormat};
 use crate::spec::vllm_version::VllmVersion;
+use crate::time_scale::TimeScale;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -163,6 +164,10 @@ pub struct StandInProfile {
     /// Whether the imagined model thinks before it answers. Default none.
     #[serde(default)]
     pub reasoning: Thinking,
+    /// How many times faster than the world a rehearsal lets it live, where the user does not
+    /// say. Default 1.
+    #[serde(default)]
+    pub speed: TimeScale,
 }
 
 impl StandInProfile {

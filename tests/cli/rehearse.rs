@@ -40,6 +40,23 @@ fn a_speed_is_in_the_manifest_the_engines_and_every_stamp() {
 }
 
 #[test]
+fn the_profile_says_how_fast_a_rehearsal_is_unless_the_user_does() {
+    let folder = Folder::new();
+    let profile = folder.read("profiles/fast.toml");
+    let faster = profile.replace("[stand-in]\n", "[stand-in]\nspeed = 20\n");
+    folder.write("profiles/fast.toml", &faster);
+    let rehearse = ["rehearse", "--runtime", "process", "experiments/small.toml"];
+    let speed = |args: &[&str]| {
+        folder.gridrun(args).ends_with_code(0);
+        let run = folder.runs().pop().unwrap();
+        let text = std::fs::read_to_string(run.join("run.json")).unwrap();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["speed"].clone()
+    };
+    assert_eq!(speed(&rehearse), 20.0);
+    assert_eq!(speed(&[&rehearse[..], &["--speed", "10"]].concat()), 10.0);
+}
+
+#[test]
 fn a_resumed_rehearsal_keeps_its_speed() {
     let folder = Folder::new();
     let mut child = folder.spawn(AT_20);

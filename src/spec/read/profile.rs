@@ -17,6 +17,7 @@ use crate::spec::read::scalar::{integer, is_env_name};
 use crate::spec::read::walk::{Field, Fields, Node, Reader, in_file_order, with_help};
 use crate::spec::secret::is_secret_variable;
 use crate::spec::vllm_version::VllmVersion;
+use crate::time_scale::TimeScale;
 
 /// `None` when a part that the rest depends on is wrong; that has been reported.
 pub(super) fn profile(
@@ -380,5 +381,6 @@ fn stand_in(reader: &mut Reader<'_>, field: Field<'_>) -> Option<StandInProfile>
         decode_tokens_per_second: fields.number("decode-tokens-per-second")?,
         tool_calls: ToolFormat::named(&fields.text("tool-calls")?)?,
         reasoning: Thinking::named(&fields.text("reasoning")?)?,
+        speed: TimeScale::new(f64::from(fields.count("speed")?)).ok()?,
     })
 }

@@ -33,6 +33,8 @@ pub fn options(profile: &StandInProfile, speed: TimeScale) -> Vec<String> {
         decode_tokens_per_second,
         tool_calls,
         reasoning,
+        // Of a rehearsal; the engine is told its own.
+        speed: _,
     } = profile;
     [
         ("version", vllm_version.name().to_owned()),
@@ -85,6 +87,7 @@ pub fn defaults() -> StandInProfile {
         decode_tokens_per_second: 100.0,
         tool_calls: ToolFormat::default(),
         reasoning: Thinking::default(),
+        speed: TimeScale::ONE,
     }
 }
 
@@ -168,6 +171,7 @@ mod tests {
             decode_tokens_per_second: 43.3,
             tool_calls: ToolFormat::DeepseekV31,
             reasoning: Thinking::Qwen3,
+            speed: TimeScale::ONE,
         };
         let mut read = defaults();
         for option in options(&profile, TimeScale::ONE) {
