@@ -3,5 +3,6 @@
 pub mod context;
 mod dispatch;
 mod kv_cache;
+mod tool_calling;
 
 pub use dispatch::{needs, run};

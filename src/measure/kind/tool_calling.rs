@@ -1,5 +1,7 @@
 //! What a `tool-calling` node yields.
 
+pub mod format;
+
 use serde::{Deserialize, Serialize};
 
 use crate::measure::metric::MetricDef;
