@@ -15,7 +15,11 @@ use crate::spec::scenario::Scenario;
 /// When the experiment file itself cannot be read; everything else is a finding.
 pub(super) fn load(file: &Path) -> anyhow::Result<Result<Checked, Rejected>> {
     let source = read(file, "experiment")?;
-    let loaded = spec::load(source, &mut |profile| find_profile(file, profile));
+    let loaded = spec::load_with(
+        source,
+        &mut |profile| find_profile(file, profile),
+        &mut |path| find_data(file, path),
+    );
     Ok(check(loaded))
 }
 
@@ -57,16 +61,30 @@ fn read(file: &Path, what: &str) -> Result<Source, BadInput> {
 /// A name means `profiles/NAME.toml` in the nearest folder above the experiment that has one; a
 /// path is taken from the experiment's own folder.
 fn find_profile(experiment: &Path, profile: &str) -> Result<Source, String> {
-    let folder = match experiment.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
+    let folder = folder_of(experiment);
     let path = if profile.contains('/') || profile.ends_with(".toml") {
         folder.join(profile)
     } else {
         nearest(&folder, profile)?
     };
-    std::fs::read_to_string(&path)
+    read_text(&path)
+}
+
+/// A path is taken from the experiment's own folder.
+fn find_data(experiment: &Path, path: &str) -> Result<Source, String> {
+    let path = tidy(&folder_of(experiment).join(path));
+    read_text(&path)
+}
+
+fn folder_of(experiment: &Path) -> PathBuf {
+    match experiment.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn read_text(path: &Path) -> Result<Source, String> {
+    std::fs::read_to_string(path)
         .map(|text| Source {
             path: path.display().to_string(),
             text: Arc::from(text),

@@ -27,6 +27,8 @@ pub struct Sources {
     pub experiment: Source,
     /// `None` when it could not be read.
     pub profile: Option<Source>,
+    /// Files with data for workloads, in the order in which the experiment names them.
+    pub data: Box<[Source]>,
 }
 
 /// Finds the texts that diagnostics speak of.
@@ -40,6 +42,7 @@ impl Files for Sources {
             FileRole::Experiment => Some(&self.experiment),
             FileRole::Profile => self.profile.as_ref(),
             FileRole::Scenario => None,
+            FileRole::Data(place) => self.data.get(usize::from(place)),
         }
     }
 }
@@ -77,6 +80,8 @@ pub enum FileRole {
     Experiment,
     Profile,
     Scenario,
+    /// A file with data for a workload, by its place in [`Sources::data`].
+    Data(u16),
 }
 
 /// What a diagnostic speaks of.
@@ -472,6 +477,7 @@ mod tests {
                 text: text.into(),
             },
             profile: None,
+            data: Box::default(),
         }
     }
 

@@ -60,6 +60,10 @@ pub enum Shape {
     EnvName,
     /// A list of texts.
     Texts,
+    /// The path of a file with data for a workload, from the experiment's own folder.
+    File,
+    /// A value of a structure of its own, which whoever reads the key judges.
+    Anything,
     /// The name of a kind of workload.
     Kind,
     /// `NODE.METRIC[.STAT]`.

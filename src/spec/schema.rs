@@ -178,7 +178,8 @@ fn of_shape(shape: Shape, presence: Presence) -> Map<String, Value> {
         list
     };
     match shape {
-        Shape::Text => object(json!({ "type": "string", "pattern": r"\S" })),
+        Shape::Text | Shape::File => object(json!({ "type": "string", "pattern": r"\S" })),
+        Shape::Anything => Map::new(),
         Shape::Name { dots } => object(json!({ "type": "string", "pattern": name_pattern(dots) })),
         Shape::Bool => object(json!({ "type": "boolean" })),
         Shape::Whole { min, max } => {

@@ -96,6 +96,8 @@ impl KeyTables {
         };
         match shape {
             Shape::Text => "text".to_owned(),
+            Shape::File => "path of a file, from the experiment's own folder".to_owned(),
+            Shape::Anything => "see the text".to_owned(),
             Shape::Name { dots: true } => {
                 "name: up to 64 of `a-z 0-9 _ . -`, a letter or digit first".to_owned()
             }

@@ -179,6 +179,7 @@ fn what_cannot_be_read_is_rejected_with_what_was_found() {
         sources: Sources {
             experiment: source("e.toml", ""),
             profile: None,
+            data: Box::default(),
         },
         diagnostics: Vec::new(),
     };

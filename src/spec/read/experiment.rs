@@ -277,7 +277,7 @@ fn workloads(reader: &mut Reader<'_>, top: &Fields<'_>) -> (Vec<NodeName>, Vec<W
     (nodes, workloads)
 }
 
-fn kind_of(table: &DeTable<'_>) -> Option<WorkloadKind> {
+pub(super) fn kind_of(table: &DeTable<'_>) -> Option<WorkloadKind> {
     let kind = table.get("kind")?.get_ref().as_str()?;
     WorkloadKind::ALL
         .into_iter()

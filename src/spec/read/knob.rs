@@ -184,6 +184,7 @@ impl Reader<'_> {
                 let follows = match self.role {
                     FileRole::Experiment | FileRole::Profile => "it is passed on as it is",
                     FileRole::Scenario => "no stand-in takes it",
+                    FileRole::Data(_) => "no file of data takes it",
                 };
                 let found = Diagnostic::warning(
                     at,

@@ -19,5 +19,5 @@ mod scenario_tests;
 #[cfg(test)]
 mod tests;
 
-pub use load::{Loaded, load};
+pub use load::{Find, Loaded, load, load_with};
 pub use scenario::{LoadedScenario, load_scenario};

@@ -48,7 +48,7 @@ impl Mismatch {
 /// Reads a value of a plain shape; `None` for the shapes that have a structure of their own.
 pub(super) fn scalar(shape: Shape, value: &DeValue<'_>) -> Option<Result<Scalar, Mismatch>> {
     let read = match shape {
-        Shape::Text | Shape::Metric | Shape::Condition => text(value),
+        Shape::Text | Shape::File | Shape::Metric | Shape::Condition => text(value),
         Shape::Name { dots } => name(value, dots),
         Shape::EnvName => env_name(value),
         Shape::Bool => boolean(value),
@@ -61,6 +61,7 @@ pub(super) fn scalar(shape: Shape, value: &DeValue<'_>) -> Option<Result<Scalar,
         Shape::Kind => kind(value, &WorkloadKind::ALL.map(WorkloadKind::name)),
         Shape::FaultKind => kind(value, &FaultKind::ALL.map(FaultKind::name)),
         Shape::Texts
+        | Shape::Anything
         | Shape::Table(_)
         | Shape::Tables(_)
         | Shape::Workloads(_)

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::measure::metric::WorkloadKind;
-use crate::spec::diagnostic::{Diagnostic, FileRole, Place, Span};
+use crate::spec::diagnostic::{Diagnostic, FileRole, Place, Source, Span};
 use crate::spec::keys::{Key, Presence, Shape};
 use crate::spec::near::{nearest, suggestion};
 use crate::spec::read::scalar::{Scalar, scalar, shown};
@@ -29,6 +29,16 @@ pub(super) struct Reader<'t> {
     broken_lines: BTreeSet<usize>,
     /// Flags that were warned about; once is enough.
     pub warned: BTreeSet<String>,
+    /// Files with data by their names in the experiment, or why there is none.
+    pub data: BTreeMap<String, Result<DataFile, String>>,
+}
+
+/// A file with data for a workload.
+#[derive(Debug, Clone)]
+#[allow(dead_code)] // Until a kind names a file.
+pub(super) struct DataFile {
+    pub role: FileRole,
+    pub source: Source,
 }
 
 /// The keys of one table that are in the file, and the defaults of those that are not.
@@ -65,6 +75,7 @@ impl<'t> Reader<'t> {
             diagnostics: Vec::new(),
             broken_lines: BTreeSet::new(),
             warned: BTreeSet::new(),
+            data: BTreeMap::new(),
         };
         let mut errors: Vec<(Range<usize>, String)> = errors
             .iter()
@@ -279,6 +290,7 @@ impl<'t> Reader<'t> {
                 FileRole::Experiment => "flags of vLLM belong in [matrix]",
                 FileRole::Profile => "flags of vLLM belong in [engine.flags]",
                 FileRole::Scenario => "flags of vLLM belong in the `where` of a [[fault]]",
+                FileRole::Data(_) => "flags of vLLM belong in the experiment's [matrix]",
             });
         }
         // A key of a section that stands before the section's header.
@@ -348,6 +360,23 @@ impl<'t> Reader<'t> {
             }
         }
         tables
+    }
+
+    /// The file that a key names; reported and `None` when it cannot be read.
+    #[allow(dead_code)] // Until a kind names a file.
+    pub fn data_file(&mut self, fields: &Fields<'_>, name: &str) -> Option<DataFile> {
+        let path = fields.text(name)?;
+        let field = fields.get(name)?;
+        match self.data.get(&path) {
+            Some(Ok(file)) => Some(file.clone()),
+            Some(Err(why)) => {
+                let at = self.span(field.node.span());
+                let found = Diagnostic::error(at, format!("the file cannot be read: {why}"));
+                self.report(found);
+                None
+            }
+            None => unreachable!("every file that a workload names was looked for"),
+        }
     }
 
     /// The texts that a key holds, each with its node.
@@ -431,6 +460,7 @@ fn outline(key: &Key) -> String {
 fn example(shape: Shape) -> String {
     match shape {
         Shape::Text | Shape::Name { .. } | Shape::Bytes { .. } => "\"...\"".to_owned(),
+        Shape::File => "\"data.toml\"".to_owned(),
         Shape::EnvName => "\"NAME\"".to_owned(),
         Shape::Bool => "true".to_owned(),
         Shape::Whole { min, .. } => min.to_string(),
@@ -449,7 +479,7 @@ fn example(shape: Shape) -> String {
             format!("[{{ {} }}]", inner.join(", "))
         }
         Shape::Knobs { .. } => "{ gpu-mem = 0.9 }".to_owned(),
-        Shape::Table(_) | Shape::Env | Shape::Ulimits => "{ }".to_owned(),
+        Shape::Table(_) | Shape::Env | Shape::Ulimits | Shape::Anything => "{ }".to_owned(),
         Shape::Gpus => "\"all\"".to_owned(),
         Shape::FaultKind => format!("\"{}\"", FaultKind::WorkerDies.name()),
         Shape::Starts => "\"first\"".to_owned(),
