@@ -45,6 +45,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("petgraph", &["plan/dag.rs"]),
     ("indicatif", &["ui/progress.rs", "ui/pull.rs"]),
     ("reqwest", &["load/"]),
+    ("hyper", &["load/stream/"]),
+    ("hdrhistogram", &["measure/histogram.rs"]),
     ("axum", &["stand_in/"]),
     ("clap", &["cli/", "main.rs"]),
     ("clap_complete", &["cli/args.rs", "cli/completions.rs"]),

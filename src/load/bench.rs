@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::load::client::RequestLimits;
 use crate::load::fake_vllm::{BLOCK, FakeVllm};
 use crate::load::http_load::HttpLoad;
+use crate::load::stream::RequestLimits;
 use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
 use crate::measure::prompt::PromptBook;
 use crate::measure::request::Request;

@@ -3,8 +3,10 @@
 //! Pure: the text of an event goes in, and what the measurement needs of it comes out. Model
 //! answers themselves are not kept.
 
+use std::fmt;
+
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use crate::measure::request::Usage;
 
@@ -26,6 +28,8 @@ pub struct ChatChunk {
     /// Some delta has content, reasoning or a tool call. An empty role, with which vLLM opens
     /// every stream, has none.
     pub carries_token: bool,
+    /// Some delta has content or a tool call: the answer proper.
+    pub carries_answer: bool,
     pub finish_reason: Option<String>,
     pub usage: Option<Usage>,
 }
@@ -52,15 +56,12 @@ pub fn read_event(data: &str) -> Result<ChatEvent, ChatEventError> {
         return Ok(ChatEvent::Error { message });
     }
     let choices = wire.choices.ok_or(ChatEventError::Empty)?;
-    let mut chunk = ChatChunk {
+    Ok(ChatEvent::Chunk(ChatChunk {
+        carries_token: choices.carries_token,
+        carries_answer: choices.carries_answer,
+        finish_reason: choices.finish_reason,
         usage: wire.usage.map(Usage::from),
-        ..ChatChunk::default()
-    };
-    for choice in choices {
-        chunk.carries_token |= choice.delta.is_some_and(|delta| delta.carries_token());
-        chunk.finish_reason = choice.finish_reason.or(chunk.finish_reason);
-    }
-    Ok(ChatEvent::Chunk(chunk))
+    }))
 }
 
 /// The message of an error body, in any of the forms that OpenAI-compatible servers use: an
@@ -80,10 +81,14 @@ pub fn error_message(body: &serde_json::Value) -> Option<String> {
     }
 }
 
+// Nothing below keeps a text of the usual chunk: at thousands of tokens a second, allocations
+// are what a client costs.
+
 #[derive(Deserialize)]
 struct WireEvent {
-    object: Option<String>,
-    choices: Option<Vec<WireChoice>>,
+    #[serde(default)]
+    object: IsError,
+    choices: Option<Choices>,
     usage: Option<WireUsage>,
     error: Option<serde_json::Value>,
     message: Option<serde_json::Value>,
@@ -91,15 +96,23 @@ struct WireEvent {
 
 impl WireEvent {
     fn error_message(&self) -> Option<String> {
-        if self.error.is_none() && self.object.as_deref() != Some("error") {
+        if self.error.is_none() && !self.object.0 {
             return None;
         }
         error_message(&serde_json::json!({
-            "object": self.object,
+            "object": self.object.0.then_some("error"),
             "error": self.error,
             "message": self.message,
         }))
     }
+}
+
+/// What all choices of a chunk carry together.
+#[derive(Default)]
+struct Choices {
+    carries_token: bool,
+    carries_answer: bool,
+    finish_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -108,24 +121,102 @@ struct WireChoice {
     finish_reason: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct WireDelta {
-    content: Option<String>,
-    reasoning: Option<String>,
-    reasoning_content: Option<String>,
-    tool_calls: Option<Vec<IgnoredAny>>,
+    #[serde(default)]
+    content: HasText,
+    #[serde(default)]
+    reasoning: HasText,
+    #[serde(default)]
+    reasoning_content: HasText,
+    #[serde(default)]
+    tool_calls: HasEntries,
 }
 
-impl WireDelta {
-    fn carries_token(&self) -> bool {
-        [&self.content, &self.reasoning, &self.reasoning_content]
-            .into_iter()
-            .flatten()
-            .any(|text| !text.is_empty())
-            || self
-                .tool_calls
-                .as_ref()
-                .is_some_and(|calls| !calls.is_empty())
+impl<'de> Deserialize<'de> for Choices {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Folding;
+        impl<'de> Visitor<'de> for Folding {
+            type Value = Choices;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of choices")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Choices, A::Error> {
+                let mut all = Choices::default();
+                while let Some(choice) = list.next_element::<WireChoice>()? {
+                    let delta = choice.delta.unwrap_or_default();
+                    let answers = delta.content.0 || delta.tool_calls.0;
+                    all.carries_answer |= answers;
+                    all.carries_token |= answers || delta.reasoning.0 || delta.reasoning_content.0;
+                    all.finish_reason = choice.finish_reason.or(all.finish_reason);
+                }
+                Ok(all)
+            }
+        }
+        from.deserialize_seq(Folding)
+    }
+}
+
+/// A text or null: is there any text?
+#[derive(Default)]
+struct HasText(bool);
+
+/// A text or null: is it `error`?
+#[derive(Default)]
+struct IsError(bool);
+
+/// A list or null: is anything in it?
+#[derive(Default)]
+struct HasEntries(bool);
+
+/// Looks at a text or null without keeping it.
+struct Look(fn(&str) -> bool);
+
+impl<'de> Visitor<'de> for Look {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or null")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<bool, E> {
+        Ok((self.0)(text))
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_none<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<bool, D::Error> {
+        from.deserialize_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for HasText {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_option(Look(|text| !text.is_empty()))
+            .map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for IsError {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_option(Look(|text| text == "error"))
+            .map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for HasEntries {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        // A list of values without size takes no memory.
+        let list: Option<Vec<IgnoredAny>> = Option::deserialize(from)?;
+        Ok(Self(list.is_some_and(|list| !list.is_empty())))
     }
 }
 
@@ -178,12 +269,11 @@ mod tests {
             .expect("a head before the body");
         let mut events = Vec::new();
         SseDecoder::default()
-            .push(body.as_bytes(), &mut events)
+            .push(body.as_bytes(), |event| {
+                events.push(read_event(event.data).unwrap());
+            })
             .unwrap();
         events
-            .iter()
-            .map(|event| read_event(&event.data).unwrap())
-            .collect()
     }
 
     #[test]
@@ -206,7 +296,11 @@ mod tests {
         ];
         for text in full {
             assert!(delta(text).carries_token, "{text}");
+            let answers = !text.contains("reasoning");
+            assert_eq!(delta(text).carries_answer, answers, "{text}");
         }
+        let both = r#"{"reasoning":"so","content":"\u00e9"}"#;
+        assert!(delta(both).carries_answer);
     }
 
     #[test]
@@ -280,6 +374,8 @@ mod tests {
             "[]",
             "null",
             r#"{"choices":3}"#,
+            r#"{"choices":[{"delta":{"content":3}}]}"#,
+            r#"{"choices":[{"delta":3}]}"#,
             r#"{"choices":[],"usage":{}}"#,
         ] {
             assert!(read_event(data).is_err(), "{data}");

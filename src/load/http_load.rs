@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::load::client::{ClientError, RequestLimits, new_client};
+use crate::load::client::{ClientError, new_client};
 use crate::load::control::{Control, ControlError};
 use crate::load::metrics::MetricsPage;
 use crate::load::prompt::{PromptSearch, SearchStep};
+use crate::load::stream::{LoopWatch, RequestLimits, Streamer};
 use crate::load::workload;
-use crate::load::workload::context::NodeContext;
+use crate::load::workload::context::{NodeContext, failed};
 use crate::measure::node::NodeReport;
 use crate::measure::prompt::{NodePrompts, Prompt, PromptBook};
 use crate::outcome::EngineFacts;
@@ -141,17 +142,26 @@ impl Load for HttpLoad {
     }
 
     async fn run(&self, server: &ReadyServer, node: NodeRun<'_>) -> NodeReport {
+        let (name, kind) = (&node.workload.name, node.workload.kind());
+        let streamer = match Streamer::for_server(server, self.limits) {
+            Ok(streamer) => streamer,
+            Err(error) => return failed(name, kind, error.to_string()),
+        };
+        let watch = LoopWatch::start();
         let context = NodeContext {
+            streamer: &streamer,
             client: &self.client,
             server,
             limits: self.limits.at(server.scale()),
-            node: &node.workload.name,
-            kind: node.workload.kind(),
+            node: name,
+            kind,
             book: node.book,
             requests: node.requests,
             upstream: node.upstream,
         };
-        workload::run(&context, &node.workload.spec).await
+        let mut report = workload::run(&context, &node.workload.spec).await;
+        report.client = streamer.health(&watch);
+        report
     }
 }
 

@@ -10,6 +10,7 @@ pub mod prompt;
 pub mod proof;
 pub mod reason;
 pub mod sse;
+pub mod stream;
 pub mod words;
 pub mod workload;
 
@@ -20,5 +21,5 @@ mod fake_vllm;
 #[cfg(test)]
 mod tests;
 
-pub use client::RequestLimits;
 pub use http_load::HttpLoad;
+pub use stream::RequestLimits;

@@ -3,6 +3,7 @@
 
 pub mod activity;
 pub mod client;
+pub mod histogram;
 pub mod kind;
 pub mod memory;
 pub mod metric;
@@ -12,3 +13,4 @@ pub mod prompt;
 pub mod request;
 pub mod sample;
 pub mod summary;
+pub mod token_instants;

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::token_instants::TokenInstants;
 use crate::time_scale::TimeScale;
 
 /// Why a request is no measurement.
@@ -35,12 +36,29 @@ pub struct Instants {
     pub sent: u64,
     /// First delta with content, reasoning or a tool call.
     pub first_token: Option<u64>,
-    /// Last such delta.
+    /// First delta with content or a tool call: the answer proper, after any reasoning.
+    pub first_answer: Option<u64>,
+    /// Last delta with content, reasoning or a tool call.
     pub last_token: Option<u64>,
     /// Last byte.
     pub end: u64,
     /// Every such delta, in order; empty when not kept.
-    pub tokens: Vec<u64>,
+    pub tokens: TokenInstants,
+}
+
+impl Instants {
+    /// Those of a request of which nothing else is known yet.
+    pub fn due_at(due: u64) -> Self {
+        Self {
+            due,
+            sent: due,
+            first_token: None,
+            first_answer: None,
+            last_token: None,
+            end: due,
+            tokens: TokenInstants::default(),
+        }
+    }
 }
 
 /// Token counts as the server's `usage` gives them; never counted from events.
@@ -124,6 +142,45 @@ impl Request {
         self.instants
             .first_token
             .map(|first| scale.nanos_told_ms(first.saturating_sub(self.instants.due)))
+    }
+
+    /// Due to the first token of the answer proper, in milliseconds; `None` for a failed request
+    /// and for one that never came to its answer.
+    pub fn ttfa_ms(&self, scale: TimeScale) -> Option<f64> {
+        if self.failure.is_some() {
+            return None;
+        }
+        self.instants
+            .first_answer
+            .map(|first| scale.nanos_told_ms(first.saturating_sub(self.instants.due)))
+    }
+
+    /// Due to sent, in milliseconds.
+    pub fn queue_ms(&self, scale: TimeScale) -> f64 {
+        scale.nanos_told_ms(self.instants.sent.saturating_sub(self.instants.due))
+    }
+
+    /// (last token - first token) / (output tokens - 1), in milliseconds; `None` for a failed
+    /// request and for fewer than two tokens.
+    pub fn tpot_ms(&self, scale: TimeScale) -> Option<f64> {
+        if self.failure.is_some() {
+            return None;
+        }
+        let output = self.usage?.output;
+        let span = self
+            .instants
+            .last_token?
+            .checked_sub(self.instants.first_token?)?;
+        (output >= 2).then(|| scale.nanos_told_ms(span) / (output - 1) as f64)
+    }
+
+    /// The gaps between consecutive deltas that carry tokens, in milliseconds; none for a failed
+    /// request and where the instants were not kept.
+    pub fn itl_ms(&self, scale: TimeScale) -> impl Iterator<Item = f64> + '_ {
+        let gaps = self.failure.is_none().then(|| self.instants.tokens.gaps());
+        gaps.into_iter()
+            .flatten()
+            .map(move |gap| scale.nanos_told_ms(gap))
     }
 
     /// Due to last byte, in milliseconds; `None` for a failed request.

@@ -53,7 +53,7 @@ fn frame(requests: &[Request]) -> Result<DataFrame, polars::error::PolarsError> 
         DataType::UInt64,
     );
     for request in requests {
-        tokens.append_slice(&request.instants.tokens);
+        tokens.append_values_iter(request.instants.tokens.iter());
     }
     DataFrame::new(
         requests.len(),
@@ -68,6 +68,7 @@ fn frame(requests: &[Request]) -> Result<DataFrame, polars::error::PolarsError> 
             count("due_ns", &|r| Some(r.instants.due)),
             count("sent_ns", &|r| Some(r.instants.sent)),
             count("first_token_ns", &|r| r.instants.first_token),
+            count("first_answer_ns", &|r| r.instants.first_answer),
             count("last_token_ns", &|r| r.instants.last_token),
             count("end_ns", &|r| Some(r.instants.end)),
             Column::from(tokens.finish().into_series()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::load::client::RequestLimits;
+use crate::load::stream::{RequestLimits, Streamer};
 use crate::measure::metric::WorkloadKind;
 use crate::measure::node::{NodeReport, NodeStatus};
 use crate::measure::prompt::{NodePrompts, PromptBook};
@@ -11,6 +11,9 @@ use crate::runner::ports::{ReadyServer, RequestSink};
 /// One node's run against one engine: everything but its settings.
 #[derive(Debug, Clone, Copy)]
 pub struct NodeContext<'a> {
+    /// For every request that is measured. Cheap to clone; a clone may be moved into a task of
+    /// its own.
+    pub streamer: &'a Streamer,
     /// For what is no measurement: counters, token counts.
     pub client: &'a reqwest::Client,
     pub server: &'a ReadyServer,
@@ -38,18 +41,23 @@ impl<'a> NodeContext<'a> {
 
     /// The report of a node that could not do its work.
     pub fn failed(&self, because: String) -> NodeReport {
-        NodeReport {
-            node: self.node.to_owned(),
-            kind: self.kind,
-            status: NodeStatus::Failed { because },
-            took_ms: None,
-            metrics: BTreeMap::new(),
-            n_requests: 0,
-            n_failed: 0,
-            notes: Vec::new(),
-            client: None,
-            detail: None,
-        }
+        failed(self.node, self.kind, because)
+    }
+}
+
+/// The report of a node that could not do its work.
+pub fn failed(node: &str, kind: WorkloadKind, because: String) -> NodeReport {
+    NodeReport {
+        node: node.to_owned(),
+        kind,
+        status: NodeStatus::Failed { because },
+        took_ms: None,
+        metrics: BTreeMap::new(),
+        n_requests: 0,
+        n_failed: 0,
+        notes: Vec::new(),
+        client: None,
+        detail: None,
     }
 }
 

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::load::client::{Exchange, SpeedRequest, stream_chat};
 use crate::load::control::Control;
 use crate::load::metrics::{MetricsPage, PrefixCounters};
 use crate::load::proof::prove;
 use crate::load::reason::reason;
+use crate::load::stream::{ChatRequest, Exchange, SpeedRequest};
 use crate::load::workload::context::{NodeContext, PromptNeeds};
 use crate::load::workload::kv_cache::report::{Ending, Run, summarise};
 use crate::measure::node::NodeReport;
@@ -114,10 +114,9 @@ impl Session<'_> {
             max_tokens: self.spec.max_tokens,
             seed: context.book.seed,
         };
-        let body = request.body(&target.model);
+        let request = ChatRequest::new(request.body(&target.model));
         let before = self.read_counters().await;
-        let (limits, origin) = (context.limits, server.origin());
-        let mut exchange = stream_chat(context.client, target, body, limits, origin).await;
+        let mut exchange = context.streamer.send(&request).await;
         exchange.failure = judge(&exchange, self.spec.max_tokens);
         let counters = match (before, &exchange.failure) {
             (Some(before), None) => self.counters_since(before).await,

@@ -338,6 +338,7 @@ mod tests {
                 due: due * MS,
                 sent: due * MS + 5,
                 first_token: Some(first),
+                first_answer: Some(first),
                 last_token: Some(first + 40 * MS),
                 end: first + 41 * MS,
                 tokens: (0..5).map(|number| first + number * 10 * MS).collect(),
