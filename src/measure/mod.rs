@@ -11,6 +11,7 @@ pub mod node;
 pub mod profile;
 pub mod prompt;
 pub mod request;
+pub mod rubric;
 pub mod sample;
 pub mod summary;
 pub mod token_instants;
