@@ -24,6 +24,7 @@ pub mod runner;
 
 // The edges: one outside world each.
 pub mod gpu;
+pub mod host;
 pub mod load;
 pub mod runtime;
 pub mod stand_in;

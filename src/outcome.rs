@@ -10,6 +10,7 @@ use crate::diagnose::Failure;
 use crate::id::AttemptId;
 use crate::measure::memory::MemorySample;
 use crate::measure::node::NodeReport;
+use crate::measure::profiling::ProfilingBrief;
 
 /// How one start of an engine ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,6 +94,10 @@ pub struct Settled {
     pub outcome: Outcome,
     /// `None` when no engine was started.
     pub end: Option<EndState>,
+    /// What the samples beside its nodes say; `None` when no engine was started, and in runs of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profiling: Option<Box<ProfilingBrief>>,
 }
 
 /// How a cell stands after the attempts so far.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::cli::args::{DoctorArgs, Format};
-use crate::cli::{check, report, source};
+use crate::cli::{check, report, source, watch};
 use crate::doctor::docker::DockerState;
 use crate::doctor::errand::Errand;
 use crate::doctor::examination::{Facts, examine};
@@ -108,7 +108,7 @@ fn gather(errand: Errand<'_>, results: &Path) -> anyhow::Result<Facts> {
         docker,
         docker_space,
         gpu: GpuState {
-            nvml: nvml::look(None),
+            nvml: nvml::look(watch::library().as_deref()),
             cards: host::cards(),
             toolkit: nvml::toolkit(&program_folders()),
         },

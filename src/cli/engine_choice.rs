@@ -109,7 +109,15 @@ pub(super) fn same_machine(before: &HostFacts, now: &HostFacts) -> anyhow::Resul
         };
         format!("{}, {} x {cpu}, {gpus}", host.hostname, host.n_cpus)
     };
-    let (before, now) = (told(before), told(now));
+    // Older versions looked at no card.
+    let now = match before.gpus.as_slice() {
+        [] => HostFacts {
+            gpus: Vec::new(),
+            ..now.clone()
+        },
+        _ => now.clone(),
+    };
+    let (before, now) = (told(before), told(&now));
     if before != now {
         return Err(BadInput(format!(
             "this run began on another machine ({before}; this is {now}): attempts of two machines cannot be \

@@ -10,9 +10,9 @@ use anyhow::Context;
 use tokio::sync::mpsc;
 
 use crate::cli::args::{Format, RunOutput};
-use crate::cli::{display, engine_choice, host, report, signals};
+use crate::cli::{display, engine_choice, host, report, signals, watch};
 use crate::exit::Exit;
-use crate::gpu::null::NullGpu;
+use crate::host::proc::ProcHost;
 use crate::id::{RunId, sha256_hex};
 use crate::load::HttpLoad;
 use crate::manifest::{Engines, Manifest, RunEnding, RunRecord, SourceCopy};
@@ -21,6 +21,7 @@ use crate::plan::blocks::{PlannedAttempt, plan};
 use crate::plan::check::Checked;
 use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
+use crate::runner::meter::Gpu;
 use crate::runner::ports::{Clock, Runtime};
 use crate::runner::recorder::Recorder;
 use crate::runtime::{DockerRuntime, EngineSpec, ProcessRuntime};
@@ -53,6 +54,7 @@ pub(super) fn new_run(
         let (scenario, scenario_source) = scenario.unzip();
         let spec =
             engine_choice::engine_spec(&profile, engines, speed, scenario.as_ref(), dir.lock())?;
+        let gpu = watch::gpu(&profile.engine.gpus, engines);
         let begin = |mut facts: RuntimeFacts| -> anyhow::Result<(Lock, RunRecord)> {
             durable::make_folder(dir.root())?;
             let lock = lock::lock_run(&dir.lock())?;
@@ -76,7 +78,7 @@ pub(super) fn new_run(
                 speed,
                 scenario,
                 runtime: facts,
-                host: host::facts(&NullGpu),
+                host: host::facts(gpu.describe()),
             };
             record::write_manifest(&dir, &manifest)?;
             Ok((
@@ -88,7 +90,7 @@ pub(super) fn new_run(
                 },
             ))
         };
-        with_runtime(spec, engines, &dir, output, begin).await
+        with_runtime(spec, engines, &gpu, &dir, output, begin).await
     })
 }
 
@@ -107,14 +109,16 @@ pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
     in_runtime(async {
         let lock = lock::lock_run(&dir.lock())?;
         let _gpus = engine_choice::lock_gpus(&profile, engines)?;
+        let gpu = watch::gpu(&profile.engine.gpus, engines);
         let begin = |facts: RuntimeFacts| -> anyhow::Result<(Lock, RunRecord)> {
             // Read again under the lock: the run may have gone on in between.
             let stored = record::read(&dir)?;
             engine_choice::same_engine(&stored.manifest.runtime, &facts)?;
-            engine_choice::same_machine(&stored.manifest.host, &host::facts(&NullGpu))?;
+            let here = host::facts(gpu.describe());
+            engine_choice::same_machine(&stored.manifest.host, &here)?;
             Ok((lock, stored))
         };
-        with_runtime(spec, engines, &dir, output, begin).await
+        with_runtime(spec, engines, &gpu, &dir, output, begin).await
     })
 }
 
@@ -130,6 +134,7 @@ fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
 async fn with_runtime(
     spec: EngineSpec,
     engines: Engines,
+    gpu: &Arc<dyn Gpu>,
     dir: &RunDir,
     output: &RunOutput,
     begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<(Lock, RunRecord)>,
@@ -145,9 +150,9 @@ async fn with_runtime(
                 pull.finish();
                 begin(facts)
             };
-            drive(runtime, dir, output, begin).await
+            drive(runtime, gpu, dir, output, begin).await
         }
-        Engines::ProcessStandIn => drive(ProcessRuntime::new(spec), dir, output, begin).await,
+        Engines::ProcessStandIn => drive(ProcessRuntime::new(spec), gpu, dir, output, begin).await,
     }
 }
 
@@ -184,6 +189,7 @@ impl Clock for WallClock {
 
 async fn drive<R: Runtime>(
     runtime: R,
+    gpu: &Arc<dyn Gpu>,
     dir: &RunDir,
     output: &RunOutput,
     begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<(Lock, RunRecord)>,
@@ -211,13 +217,15 @@ async fn drive<R: Runtime>(
     let finished = Dispatcher {
         runtime: &runtime,
         load: &load,
-        gpu: &NullGpu,
+        gpu: Arc::clone(gpu),
+        host: Arc::new(ProcHost::new()),
         recorder: Recorder::new(journal, Box::new(WallClock), watchers),
         cancel: &cancel,
         manifest: &manifest,
         plan: &planned,
         settled: stored.settled,
         new_key: &throw_away_key,
+        level: None,
     }
     .run()
     .await;

@@ -1,10 +1,9 @@
 //! What this machine is, for the record of how a run was measured.
 
 use crate::manifest::HostFacts;
-use crate::runner::ports::Gpu;
 
-/// Reads the machine's facts; what cannot be read stays absent.
-pub(super) fn facts(gpu: &dyn Gpu) -> HostFacts {
+/// Reads the machine's facts, beside those of its cards; what cannot be read stays absent.
+pub(super) fn facts(gpus: Vec<String>) -> HostFacts {
     let uname = rustix::system::uname();
     HostFacts {
         hostname: uname.nodename().to_string_lossy().into_owned(),
@@ -15,7 +14,7 @@ pub(super) fn facts(gpu: &dyn Gpu) -> HostFacts {
         memory_bytes: value_of("/proc/meminfo", "MemTotal")
             .and_then(|text| text.strip_suffix(" kB")?.parse::<u64>().ok())
             .map(|kib| kib * 1024),
-        gpus: gpu.describe(),
+        gpus,
     }
 }
 

@@ -22,6 +22,7 @@ mod schema;
 mod signals;
 mod source;
 mod stand_in;
+mod watch;
 
 pub use args::Cli;
 pub use fault::{exit_of, reader_is_gone};

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::cli::args::{Format, PlanArgs};
 use crate::cli::{check, host, source};
 use crate::exit::Exit;
-use crate::gpu::null::NullGpu;
+use crate::manifest::HostFacts;
 use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::outcome::{Measured, Outcome};
 use crate::plan::check::Checked;
@@ -220,7 +220,7 @@ fn time(checked: &Checked, results: &Path) -> Estimate {
 /// kind of engine. Results that cannot be read are as good as none here.
 fn earlier_attempts(checked: &Checked, results: &Path) -> Vec<(Duration, Duration)> {
     let rehearsal = checked.experiment.profile.engine.runtime == RuntimeChoice::StandIn;
-    let here = host::facts(&NullGpu);
+    let here = host::facts(Vec::new());
     runs(results)
         .iter()
         .rev()
@@ -230,7 +230,14 @@ fn earlier_attempts(checked: &Checked, results: &Path) -> Vec<(Duration, Duratio
         // What the machine itself needs, starting containers for one, is stretched in a faster run.
         .filter(|run| run.manifest.speed.is_one())
         // What another machine needed says nothing about this one.
-        .filter(|run| run.manifest.host == here)
+        .filter(|run| {
+            let machine = &run.manifest.host;
+            // A plan asks no driver which cards there are.
+            HostFacts {
+                gpus: Vec::new(),
+                ..machine.clone()
+            } == here
+        })
         .map(|run| {
             run.settled
                 .iter()

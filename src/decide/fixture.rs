@@ -322,6 +322,7 @@ fn profile() -> Profile {
             request_timeout: Duration::from_secs(600),
         },
         stand_in: None,
+        sampling: Default::default(),
         production: None,
     }
 }
@@ -382,6 +383,7 @@ fn settle(cell: &str, number: u32, outcome: Outcome) -> Settled {
         took_ms: 95_000.0,
         outcome,
         end: Some(EndState::default()),
+        profiling: None,
     }
 }
 

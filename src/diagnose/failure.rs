@@ -112,6 +112,19 @@ impl Failure {
         )
     }
 
+    /// The engine served, and no node measured the engine alone; `reasons` says why.
+    pub fn disturbed(reasons: &str, log: &str) -> Self {
+        Self::told(
+            FailureClass::Unknown,
+            Phase::Serving,
+            reasons,
+            "The engine served, and what was measured was not the engine alone.".to_owned(),
+            "Remove what disturbed it (a foreign process on the GPU, heat, a client that was too \
+             slow); the attempt is made again.",
+            log,
+        )
+    }
+
     /// The connection to the runtime broke while the engine was in `phase`.
     pub fn runtime_lost(phase: Phase, words: &str, log: &str) -> Self {
         Self::told(

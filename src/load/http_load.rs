@@ -1,9 +1,11 @@
 //! The `Load` port over HTTP: which engine is asked what, and which workload runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::load::client::{ClientError, new_client};
 use crate::load::control::{Control, ControlError};
+use crate::load::gauges::HttpGauges;
 use crate::load::metrics::MetricsPage;
 use crate::load::prompt::{PromptSearch, SearchStep};
 use crate::load::stream::{LoopWatch, RequestLimits, Streamer};
@@ -12,6 +14,7 @@ use crate::load::workload::context::{NodeContext, failed};
 use crate::measure::node::NodeReport;
 use crate::measure::prompt::{NodePrompts, Prompt, PromptBook};
 use crate::outcome::EngineFacts;
+use crate::runner::meter::GaugeMeter;
 use crate::runner::ports::{Load, LoadError, NodeRun, Observed, Probe, ReadyServer, Target};
 use crate::spec::experiment::Workload;
 
@@ -76,6 +79,10 @@ impl Load for HttpLoad {
 
     async fn is_healthy(&self, target: &Target) -> bool {
         self.control(target).health().await.is_ok()
+    }
+
+    fn gauges(&self, target: &Target) -> Arc<dyn GaugeMeter> {
+        Arc::new(HttpGauges::new(self.client.clone(), target.clone()))
     }
 
     async fn facts(&self, server: &ReadyServer) -> Result<Observed, LoadError> {

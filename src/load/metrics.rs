@@ -3,6 +3,8 @@
 //!
 //! Pure; reading it over HTTP is `control`'s business.
 
+use crate::measure::sample::EngineGauges;
+
 /// One line: a name, its labels, and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricSample {
@@ -92,6 +94,23 @@ impl MetricsPage {
         CacheInfo {
             block_size,
             kv_cache_tokens: number("kv_cache_size_tokens").or_else(by_blocks),
+        }
+    }
+
+    /// What the engine does now, over all engines of the server. The share of the KV cache in use
+    /// had another name in older versions, and is that of the fullest engine.
+    pub fn gauges(&self) -> EngineGauges {
+        let fullest = |name| {
+            let values = self.named(name).map(|sample| sample.value);
+            values.filter(|value| value.is_finite()).reduce(f64::max)
+        };
+        EngineGauges {
+            running: self.counter("vllm:num_requests_running"),
+            waiting: self.counter("vllm:num_requests_waiting"),
+            kv_cache_pct: fullest("vllm:kv_cache_usage_perc")
+                .or_else(|| fullest("vllm:gpu_cache_usage_perc"))
+                .map(|share| 100.0 * share),
+            preemptions: self.counter("vllm:num_preemptions"),
         }
     }
 
@@ -226,6 +245,27 @@ mod tests {
         assert_eq!(page(blocks, ""), (None, None));
         let tokens = "GPU prefix cache queries, in terms of number of queried tokens.";
         assert_eq!(page(tokens, ""), (Some(6.0), Some(3.0)));
+    }
+
+    #[test]
+    fn gauges_are_those_of_all_engines_under_the_name_of_any_version() {
+        let nothing_to_do = EngineGauges {
+            running: Some(0.0),
+            waiting: Some(0.0),
+            kv_cache_pct: Some(0.0),
+            preemptions: Some(0.0),
+        };
+        assert_eq!(MetricsPage::parse(ON).gauges(), nothing_to_do);
+        let two = "vllm:num_requests_running{engine=\"0\"} 3\nvllm:num_requests_running{engine=\"1\"} 4\n\
+                   vllm:num_requests_waiting{engine=\"0\"} 1\n\
+                   vllm:gpu_cache_usage_perc{engine=\"0\"} 0.25\nvllm:gpu_cache_usage_perc{engine=\"1\"} 0.5\n";
+        let gauges = EngineGauges {
+            running: Some(7.0),
+            waiting: Some(1.0),
+            kv_cache_pct: Some(50.0),
+            preemptions: None,
+        };
+        assert_eq!(MetricsPage::parse(two).gauges(), gauges);
     }
 
     #[test]

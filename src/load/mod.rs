@@ -4,6 +4,7 @@
 pub mod chat;
 pub mod client;
 pub mod control;
+pub mod gauges;
 mod http_load;
 pub mod metrics;
 pub mod prompt;

@@ -54,12 +54,33 @@ impl Activity {
     }
 
     pub fn state(&self) -> EngineState {
-        match (self.n_waiting(), self.n_streaming()) {
-            (0, 0) => EngineState::Idle,
-            (_, 0) => EngineState::Prefill,
-            (0, _) => EngineState::Decode,
-            (_, _) => EngineState::Mixed,
+        EngineState::of(self.n_waiting(), self.n_streaming())
+    }
+}
+
+impl EngineState {
+    /// The state with so many requests that wait for their first token, and so many that have it.
+    pub fn of(n_waiting: u32, n_streaming: u32) -> Self {
+        match (n_waiting, n_streaming) {
+            (0, 0) => Self::Idle,
+            (_, 0) => Self::Prefill,
+            (0, _) => Self::Decode,
+            (_, _) => Self::Mixed,
         }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Prefill => "prefill",
+            Self::Decode => "decode",
+            Self::Mixed => "mixed",
+        }
+    }
+
+    /// Whether a request is in flight.
+    pub fn is_working(self) -> bool {
+        self != Self::Idle
     }
 }
 

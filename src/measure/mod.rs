@@ -8,7 +8,7 @@ pub mod kind;
 pub mod memory;
 pub mod metric;
 pub mod node;
-pub mod profile;
+pub mod profiling;
 pub mod prompt;
 pub mod request;
 pub mod rubric;

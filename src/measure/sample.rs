@@ -4,50 +4,11 @@
 //! Data only. Who reads, and how often, is the runner's business; what follows from many readings
 //! is `profile`'s.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
-/// What an engine was doing, told from the requests in flight: one that waits for its first token
-/// is prefilled, one that has it is decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EngineState {
-    /// No request is in flight.
-    Idle,
-    /// Requests wait for their first token, and none has it.
-    Prefill,
-    /// All requests in flight have their first token.
-    Decode,
-    /// Some have their first token and some wait for it.
-    Mixed,
-}
-
-impl EngineState {
-    pub const ALL: [Self; 4] = [Self::Idle, Self::Prefill, Self::Decode, Self::Mixed];
-
-    /// The state with so many requests that wait for their first token, and so many that have it.
-    pub fn of(waiting: u32, streaming: u32) -> Self {
-        match (waiting > 0, streaming > 0) {
-            (false, false) => Self::Idle,
-            (true, false) => Self::Prefill,
-            (false, true) => Self::Decode,
-            (true, true) => Self::Mixed,
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Prefill => "prefill",
-            Self::Decode => "decode",
-            Self::Mixed => "mixed",
-        }
-    }
-
-    /// Whether a request is in flight.
-    pub fn is_working(self) -> bool {
-        self != Self::Idle
-    }
-}
+use crate::measure::activity::EngineState;
 
 /// A card that is watched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -114,6 +75,17 @@ pub enum Owner {
 /// more is a game, a renderer or a browser that computes. A compute process has no such grace:
 /// its context can run kernels at any time, whatever memory it holds.
 pub const DESKTOP_AT_MOST: u64 = 512 << 20;
+
+impl fmt::Display for GpuProcess {
+    /// `python3 (process 4711, 2048 MiB)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_deref().unwrap_or("unknown");
+        match self.memory_bytes {
+            Some(bytes) => write!(f, "{name} (process {}, {} MiB)", self.pid, bytes >> 20),
+            None => write!(f, "{name} (process {})", self.pid),
+        }
+    }
+}
 
 impl GpuProcess {
     /// Whether it may have disturbed what was measured.
@@ -234,6 +206,21 @@ pub struct Timed<T> {
     pub reading: T,
 }
 
+/// Requests in flight, by how far they have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InFlight {
+    /// They wait for their first token.
+    pub waiting: u32,
+    /// They have it.
+    pub streaming: u32,
+}
+
+impl InFlight {
+    pub fn state(self) -> EngineState {
+        EngineState::of(self.waiting, self.streaming)
+    }
+}
+
 /// Everything of one instant. What could not be read within the beat is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
@@ -241,10 +228,8 @@ pub struct Sample {
     pub at_ns: u64,
     /// The node that ran; `None` before, between and after the nodes.
     pub node: Option<String>,
-    /// `None` before the engine was ready.
-    pub state: Option<EngineState>,
-    /// Requests that wait for their first token, and requests that have it.
-    pub in_flight: Option<(u32, u32)>,
+    /// Requests in flight; `None` before the engine was ready.
+    pub in_flight: Option<InFlight>,
     /// In the order of the watched cards; a card that gave no answer is `None`.
     pub gpus: Option<Vec<Option<GpuReading>>>,
     pub host: Option<HostReading>,
@@ -257,9 +242,26 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// What the engine did; `None` before it was ready.
+    pub fn state(&self) -> Option<EngineState> {
+        self.in_flight.map(InFlight::state)
+    }
+
     pub fn gpu(&self, position: usize) -> Option<&GpuReading> {
         self.gpus.as_ref()?.get(position)?.as_ref()
     }
+}
+
+/// Some of an attempt's samples, in their order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SamplePart {
+    /// From 0.
+    pub number: u32,
+    pub samples: Vec<Sample>,
+    /// The watched cards; a sample's readings are in their order.
+    pub cards: Vec<GpuCard>,
+    /// When the engine was proved ready, on the clock of the samples: 0 on that of the requests.
+    pub ready_ns: Option<u64>,
 }
 
 /// How busy the host was between two readings, in percent of all its processors.
@@ -286,19 +288,6 @@ pub fn engine_cpu_pct(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_state_follows_from_the_requests_in_flight() {
-        for (waiting, streaming, state) in [
-            (0, 0, EngineState::Idle),
-            (3, 0, EngineState::Prefill),
-            (0, 1, EngineState::Decode),
-            (1, 7, EngineState::Mixed),
-        ] {
-            assert_eq!(EngineState::of(waiting, streaming), state);
-            assert_eq!(state.is_working(), waiting + streaming > 0);
-        }
-    }
 
     #[test]
     fn reasons_are_told_apart_by_whether_the_card_protects_itself() {

@@ -136,6 +136,7 @@ mod tests {
             took_ms: 1.0,
             outcome,
             end: None,
+            profiling: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! dispatcher's business, and what the end means is `conclusion`'s.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::attest::{self, Attestation};
 use crate::diagnose::{Failure, Phase, Service};
@@ -11,10 +12,12 @@ use crate::event::{AttemptPhase, EventKind};
 use crate::id::AttemptId;
 use crate::matrix::cell::Cell;
 use crate::measure::node::NodeReport;
+use crate::measure::profiling::{ProfilingBrief, ProfilingBuilder};
 use crate::measure::prompt::PromptBook;
 use crate::outcome::{EndState, EngineFacts, Outcome};
 use crate::runner::cancel::Cancel;
 use crate::runner::conclusion::{Seen, Story, conclude, refused};
+use crate::runner::meter::{Gpu, Host};
 use crate::runner::nodes::{NodeWatcher, Nodes, NodesEnding, dying_takes_at_most};
 use crate::runner::ports::{
     Engine, Journal, Launch, Load, LoadError, Probe, ReadyServer, RequestSink, Runtime,
@@ -22,6 +25,7 @@ use crate::runner::ports::{
 };
 use crate::runner::ready::{Readiness, ready};
 use crate::runner::recorder::Recorder;
+use crate::runner::sampler::{Sampler, Watched};
 use crate::spec::experiment::Experiment;
 use crate::time_scale::TimeScale;
 
@@ -38,6 +42,11 @@ pub struct Attempt<'a, R, L, J> {
     /// How fast the engine's time runs.
     pub scale: TimeScale,
     pub launch: Launch,
+    /// What is watched beside it.
+    pub gpu: &'a Arc<dyn Gpu>,
+    pub host: &'a Arc<dyn Host>,
+    /// Its samples are summed up here.
+    pub profiling: ProfilingBuilder,
     /// As `/v1/models` must list it.
     pub model: String,
 }
@@ -48,6 +57,8 @@ pub struct Ended {
     pub outcome: Outcome,
     /// `None` when no engine was started, or its end could not be seen.
     pub end: Option<EndState>,
+    /// `None` when no engine was started.
+    pub profiling: Option<Box<ProfilingBrief>>,
     pub aftermath: Aftermath,
 }
 
@@ -138,7 +149,9 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             Err(error) => return Err(error.into()),
         };
         let mut way = Way::default();
-        let story = self.story(&mut engine, ordered, &mut way).await;
+        let sampler = self.sampler(&engine, ordered);
+        let story = self.story(&mut engine, &sampler, ordered, &mut way).await;
+        sampler.stop();
         let seen = Seen {
             cell: self.cell,
             service: way.service(self.scale),
@@ -151,6 +164,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         // Before any error is looked at: whatever went wrong, the engine must not outlive it.
         let stopped = self.stop(engine).await;
         noted?;
+        let profiling = self.keep_profiling(&sampler)?;
         let story = match story {
             Err(AttemptError::Runtime(RuntimeError::Unreachable { what, .. })) => {
                 Story::RuntimeLost(Failure::runtime_lost(way.phase(), &what, &log))
@@ -162,19 +176,47 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             Ok(Stopped { end, log: whole }) => Ok(Ended {
                 outcome: conclude(story, &seen, &end, &log, &whole),
                 end: Some(end),
+                profiling: Some(profiling),
                 aftermath: if lost {
                     Aftermath::AwaitRuntime { left: None }
                 } else {
                     Aftermath::GoOn
                 },
             }),
-            Err(error) => Ok(self.unstopped(story, &seen, error, &log, reference).await),
+            Err(error) => Ok(Ended {
+                profiling: Some(profiling),
+                ..self.unstopped(story, &seen, error, &log, reference).await
+            }),
         }
+    }
+
+    /// Begins to watch what the engine does to the machine.
+    fn sampler(&mut self, engine: &R::Engine, ordered: tokio::time::Instant) -> Sampler {
+        let watched = Watched {
+            gpu: Arc::clone(self.gpu),
+            host: Arc::clone(self.host),
+            engine: engine.meter(),
+        };
+        let sampling = self.experiment.profile.sampling;
+        Sampler::start(watched, self.profiling.clone(), sampling.beat, ordered)
+    }
+
+    /// Keeps the last samples, and what all of them say.
+    fn keep_profiling(&mut self, sampler: &Sampler) -> Result<Box<ProfilingBrief>, StoreError> {
+        let attempt = &self.launch.attempt;
+        let journal = self.recorder.journal();
+        journal.keep_samples(attempt, &sampler.drain())?;
+        journal.keep_profiling(
+            attempt,
+            &sampler.with_profiling(ProfilingBuilder::profiling),
+        )?;
+        Ok(Box::new(sampler.with_profiling(ProfilingBuilder::brief)))
     }
 
     async fn story(
         &mut self,
         engine: &mut R::Engine,
+        sampler: &Sampler,
         ordered: tokio::time::Instant,
         way: &mut Way,
     ) -> Result<Story, AttemptError> {
@@ -199,6 +241,8 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             }
         };
         let ready_after_ms = scale.told_ms(ordered.elapsed());
+        let gauges = self.load.gauges(server.target());
+        sampler.serving(server.origin(), Arc::clone(server.activity()), gauges);
         way.ready_since = Some(tokio::time::Instant::now());
         self.phase(AttemptPhase::Attesting)?;
         let observed = match self.while_serving(engine, self.load.facts(&server)).await? {
@@ -244,6 +288,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             order: self.node_order,
             book: &book,
             requests: &requests,
+            sampler,
             cancel: self.cancel,
         }
         .run(engine, &mut watcher)
@@ -406,6 +451,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         Ended {
             outcome,
             end: None,
+            profiling: None,
             aftermath,
         }
     }
@@ -433,6 +479,7 @@ impl Ended {
         Self {
             outcome,
             end: None,
+            profiling: None,
             aftermath: Aftermath::GoOn,
         }
     }
@@ -457,6 +504,11 @@ impl<J: Journal> NodeWatcher for Watcher<'_, J> {
             self.n_parts += 1;
         }
         Ok(())
+    }
+
+    fn keep_samples(&mut self, sampler: &Sampler) -> Result<(), AttemptError> {
+        let part = sampler.drain();
+        Ok(self.recorder.journal().keep_samples(self.attempt, &part)?)
     }
 
     fn started(&mut self, node: &str) -> Result<(), AttemptError> {

@@ -1,7 +1,6 @@
 //! Fake ports, and a bench on which a run with all of them is carried out.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,20 +8,21 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::event::{EventKind, RunEvent};
-use crate::id::{AttemptId, CellId, RunId};
+use crate::id::{CellId, RunId};
 use crate::manifest::{Engines, HostFacts, Manifest, RunEnding};
 use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::measure::metric::WorkloadKind;
 use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
 use crate::measure::prompt::PromptBook;
-use crate::measure::request::Request;
+use crate::measure::sample::GpuProcess;
 use crate::outcome::{EndState, Outcome, RuntimeFacts, Settled};
 use crate::plan::blocks::plan;
 use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
+use crate::runner::meter::{EngineMeter, GaugeMeter};
 use crate::runner::ports::{
-    Clock, Engine, Gpu, Journal, Launch, Load, LoadError, NodeRun, Observed, Probe, ReadyServer,
-    Runtime, RuntimeError, StopMode, Stopped, StoreError, Target,
+    Engine, Launch, Load, LoadError, NodeRun, Observed, Probe, ReadyServer, Runtime, RuntimeError,
+    StopMode, Stopped, Target,
 };
 use crate::runner::recorder::Recorder;
 use crate::spec::experiment::{Experiment, Predecessor, RunSettings, Workload, WorkloadSpec};
@@ -30,6 +30,13 @@ use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::{EngineProfile, Gpus, Network, Profile, RuntimeChoice};
 use crate::spec::workload::kv_cache::KvCacheSpec;
 use crate::time_scale::TimeScale;
+
+mod journal;
+mod watched;
+
+pub use journal::MemoryJournal;
+use journal::StoppedClock;
+use watched::{FakeGpu, FakeHost, FakeMeter};
 
 /// What one start of the fake engine does.
 #[derive(Debug, Clone)]
@@ -68,12 +75,14 @@ struct FakeRuntime {
     trace: Trace,
     /// Looks until the runtime answers again.
     absent_for: Mutex<u32>,
+    engine_runs: Arc<AtomicBool>,
 }
 
 struct FakeEngine {
     script: Script,
     trace: Trace,
     url: String,
+    runs: Arc<AtomicBool>,
 }
 
 impl Runtime for FakeRuntime {
@@ -100,10 +109,12 @@ impl Runtime for FakeRuntime {
             }),
             script => {
                 let url = serialise(&script);
+                self.engine_runs.store(true, Ordering::Relaxed);
                 Ok(FakeEngine {
                     script,
                     trace: Arc::clone(&self.trace),
                     url,
+                    runs: Arc::clone(&self.engine_runs),
                 })
             }
         }
@@ -159,6 +170,10 @@ impl Engine for FakeEngine {
         }
     }
 
+    fn meter(&self) -> Arc<dyn EngineMeter> {
+        Arc::new(FakeMeter)
+    }
+
     fn log(&self) -> String {
         match self.script {
             Script::Dies { log, .. } => log.to_owned(),
@@ -173,6 +188,7 @@ impl Engine for FakeEngine {
     }
 
     async fn stop(self, how: StopMode) -> Result<Stopped, RuntimeError> {
+        self.runs.store(false, Ordering::Relaxed);
         self.trace.lock().unwrap().push(format!(
             "stop {}",
             if how == StopMode::Kill {
@@ -262,6 +278,10 @@ impl Load for FakeLoad {
         target.base_url.starts_with("NeverAnswers")
     }
 
+    fn gauges(&self, _: &Target) -> Arc<dyn GaugeMeter> {
+        Arc::new(FakeMeter)
+    }
+
     async fn facts(&self, _server: &ReadyServer) -> Result<Observed, LoadError> {
         Ok(Observed::default())
     }
@@ -317,77 +337,6 @@ impl Load for FakeLoad {
             client: None,
             detail: None,
         }
-    }
-}
-
-#[derive(Clone, Default)]
-pub struct MemoryJournal {
-    events: Arc<Mutex<Vec<RunEvent>>>,
-    prompts: Arc<Mutex<Option<PromptBook>>>,
-    /// Appending fails from this event on.
-    pub full_after: Option<usize>,
-}
-
-impl Journal for MemoryJournal {
-    fn append(&mut self, event: &RunEvent) -> Result<(), StoreError> {
-        let mut events = self.events.lock().unwrap();
-        if self.full_after.is_some_and(|limit| events.len() >= limit) {
-            return Err(StoreError {
-                what: "the disk is full: cannot write".to_owned(),
-                path: PathBuf::from("journal.jsonl"),
-                source: Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)),
-            });
-        }
-        events.push(event.clone());
-        Ok(())
-    }
-
-    fn log_path(&mut self, attempt: &AttemptId) -> Result<PathBuf, StoreError> {
-        Ok(PathBuf::from(attempt.to_string()))
-    }
-
-    fn keep_requests(&mut self, _: &AttemptId, _: u32, _: &[Request]) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn keep_metrics(&mut self, _: &AttemptId, _: &str) -> Result<(), StoreError> {
-        Ok(())
-    }
-
-    fn prompts(&mut self) -> Result<Option<PromptBook>, StoreError> {
-        Ok(self.prompts.lock().unwrap().clone())
-    }
-
-    fn keep_prompts(&mut self, book: &PromptBook) -> Result<(), StoreError> {
-        *self.prompts.lock().unwrap() = Some(book.clone());
-        Ok(())
-    }
-}
-
-struct StoppedClock;
-
-impl Clock for StoppedClock {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::UNIX_EPOCH
-    }
-}
-
-/// Memory on one card: a level before the start, and levels seen after the stop.
-struct FakeGpu(Mutex<VecDeque<u64>>);
-
-impl Gpu for FakeGpu {
-    fn describe(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn memory_used(&self) -> Option<Vec<u64>> {
-        let mut levels = self.0.lock().unwrap();
-        let level = if levels.len() > 1 {
-            levels.pop_front()?
-        } else {
-            *levels.front()?
-        };
-        Some(vec![level << 20])
     }
 }
 
@@ -454,6 +403,7 @@ pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Man
                 name: "p".to_owned(),
                 engine,
                 stand_in: None,
+                sampling: Default::default(),
                 production: None,
             },
             axes: Vec::new(),
@@ -494,6 +444,8 @@ pub struct Bench {
     pub absent_for: u32,
     pub journal: MemoryJournal,
     pub gpu: Vec<u64>,
+    /// On the card while an engine runs.
+    pub processes: Vec<GpuProcess>,
     pub settled: Vec<Settled>,
 }
 
@@ -515,6 +467,7 @@ impl Bench {
             absent_for: 0,
             journal: MemoryJournal::default(),
             gpu: vec![0],
+            processes: Vec::new(),
             settled: Vec::new(),
         }
     }
@@ -525,6 +478,7 @@ impl Bench {
             scripts: Mutex::new(self.scripts.into()),
             trace: Arc::clone(&trace),
             absent_for: Mutex::new(self.absent_for),
+            engine_runs: Arc::default(),
         };
         let load = FakeLoad {
             stop_during_node: self.stop_during_node.then(|| self.cancel.clone()),
@@ -538,13 +492,19 @@ impl Bench {
         let finished = Dispatcher {
             runtime: &runtime,
             load: &load,
-            gpu: &FakeGpu(Mutex::new(self.gpu.into())),
+            gpu: Arc::new(FakeGpu {
+                levels: Mutex::new(self.gpu.into()),
+                processes: self.processes,
+                engine_runs: Arc::clone(&runtime.engine_runs),
+            }),
+            host: Arc::new(FakeHost),
             recorder: Recorder::new(self.journal, Box::new(StoppedClock), watchers),
             cancel: &self.cancel,
             manifest: &self.manifest,
             plan: &planned,
             settled: self.settled,
             new_key: &|| "key".to_owned(),
+            level: None,
         }
         .run()
         .await;

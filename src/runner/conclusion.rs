@@ -96,6 +96,8 @@ pub fn conclude(story: Story, seen: &Seen, end: &EndState, log: &str, whole: &st
                     attestation,
                     engine: facts,
                 })
+            } else if nodes.iter().any(is_invalid) {
+                of_failure(Failure::disturbed(&reasons(&nodes), log))
             } else {
                 of_failure(Failure::nothing_measured(&reasons(&nodes), log))
             }
@@ -184,11 +186,17 @@ fn reasons(reports: &[NodeReport]) -> String {
     let reasons: Vec<String> = reports
         .iter()
         .filter_map(|report| match &report.status {
-            NodeStatus::Failed { because } => Some(format!("{}: {because}", report.node)),
-            NodeStatus::Completed | NodeStatus::Invalid { .. } | NodeStatus::Skipped { .. } => None,
+            NodeStatus::Failed { because } | NodeStatus::Invalid { because } => {
+                Some(format!("{}: {because}", report.node))
+            }
+            NodeStatus::Completed | NodeStatus::Skipped { .. } => None,
         })
         .collect();
     reasons.join("; ")
+}
+
+fn is_invalid(report: &NodeReport) -> bool {
+    matches!(report.status, NodeStatus::Invalid { .. })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Carries a plan out, attempt after attempt. Sole owner of the run's state.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,11 +10,14 @@ use crate::event::EventKind;
 use crate::id::{AttemptId, AttemptNo, CellId};
 use crate::manifest::{Manifest, RunEnding};
 use crate::matrix::cell::Cell;
+use crate::measure::profiling::ProfilingBuilder;
 use crate::outcome::{Outcome, Settled};
 use crate::plan::blocks::{PlannedAttempt, remaining};
 use crate::runner::attempt::{Aftermath, Attempt, AttemptError, Ended};
 use crate::runner::cancel::Cancel;
-use crate::runner::ports::{Gpu, Journal, Launch, Load, Runtime, RuntimeError, StoreError};
+use crate::runner::card_memory::{self, Reading};
+use crate::runner::meter::{Gpu, Host};
+use crate::runner::ports::{Journal, Launch, Load, Runtime, RuntimeError, StoreError};
 use crate::runner::recorder::Recorder;
 use crate::spec::flag::FlagValue;
 use crate::spec::vllm_flags::{Rendered, render};
@@ -31,14 +35,15 @@ const LOSSES_IN_A_ROW: u32 = 4;
 /// the card without holding the port.
 const MEMORY_RETURNS_WITHIN: Duration = Duration::from_secs(120);
 
-/// Memory of a GPU that comes and goes without an engine (display, driver).
-const MEMORY_SLACK: u64 = 256 << 20;
+/// Pause between two looks for it.
+const LOOK_FOR_MEMORY_EVERY: Duration = Duration::from_secs(1);
 
 /// What the dispatcher works with.
 pub struct Dispatcher<'a, R, L, J> {
     pub runtime: &'a R,
     pub load: &'a L,
-    pub gpu: &'a dyn Gpu,
+    pub gpu: Arc<dyn Gpu>,
+    pub host: Arc<dyn Host>,
     pub recorder: Recorder<J>,
     pub cancel: &'a Cancel,
     pub manifest: &'a Manifest,
@@ -48,6 +53,17 @@ pub struct Dispatcher<'a, R, L, J> {
     pub settled: Vec<Settled>,
     /// Makes the throw-away key of each attempt.
     pub new_key: &'a (dyn Fn() -> String + Send + Sync),
+    /// The cards before the first start of this process; `None` before that.
+    pub level: Option<Reading>,
+}
+
+/// An attempt that was settled.
+struct Over {
+    aftermath: Aftermath,
+    attempt: AttemptId,
+    /// The cards before its start.
+    before: Reading,
+    cancelled: bool,
 }
 
 /// Why a run stopped although the user did not ask for it.
@@ -147,13 +163,17 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(Some("the deadline has passed".to_owned()));
             }
-            match self.attempt(&planned).await? {
+            let over = self.attempt(&planned).await?;
+            match over.aftermath {
                 Aftermath::GoOn => n_lost_in_a_row = 0,
                 Aftermath::AwaitRuntime { left } => {
                     n_lost_in_a_row += 1;
                     self.await_runtime(left, n_lost_in_a_row).await?;
                 }
                 Aftermath::Stop(error) => return Err(error.into()),
+            }
+            if !over.cancelled {
+                self.await_memory(&over.attempt, &over.before).await?;
             }
             self.check_fuse(n_before)?;
         }
@@ -174,7 +194,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         remaining(self.plan, counted).into_iter().next()
     }
 
-    async fn attempt(&mut self, planned: &PlannedAttempt) -> Result<Aftermath, RunError> {
+    async fn attempt(&mut self, planned: &PlannedAttempt) -> Result<Over, RunError> {
         // The borrow must be of the manifest, not of the dispatcher that changes meanwhile.
         let manifest = self.manifest;
         let cell = manifest
@@ -186,7 +206,8 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             cell: cell.id.clone(),
             number: self.next_number(&cell.id),
         };
-        let before = self.gpu.memory_used();
+        let before = self.cards().await;
+        let profiling = self.profiling(&before);
         let started_at = self.recorder.now();
         let started = Instant::now();
         self.recorder.record(EventKind::AttemptStarted {
@@ -205,6 +226,9 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             cell,
             scale: self.manifest.speed,
             launch,
+            gpu: &self.gpu,
+            host: &self.host,
+            profiling,
             model: served_model(self.manifest, cell),
         }
         .run()
@@ -212,6 +236,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         let Ended {
             outcome,
             end,
+            profiling,
             aftermath,
         } = ended;
         let cancelled = outcome == Outcome::Cancelled;
@@ -223,15 +248,44 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             took_ms: self.manifest.speed.told_ms(started.elapsed()),
             outcome,
             end,
+            profiling,
         };
         self.recorder.record(EventKind::AttemptSettled {
             settled: Box::new(settled.clone()),
         })?;
         self.settled.push(settled);
-        if matches!(aftermath, Aftermath::GoOn) && !cancelled {
-            self.await_memory(&attempt, before).await?;
+        Ok(Over {
+            aftermath,
+            attempt,
+            before,
+            cancelled,
+        })
+    }
+
+    /// One reading of the cards. It may take a while, and holds up nobody else.
+    async fn cards(&self) -> Reading {
+        let gpu = Arc::clone(&self.gpu);
+        let reading = tokio::task::spawn_blocking(move || gpu.read());
+        reading.await.unwrap_or_default()
+    }
+
+    /// Sums up the samples of the attempt that is to start now.
+    fn profiling(&mut self, before: &Reading) -> ProfilingBuilder {
+        let sampling = self.manifest.experiment.profile.sampling;
+        let cards = self.gpu.cards();
+        let mut profiling = ProfilingBuilder::new(
+            cards.clone(),
+            self.gpu.absence(),
+            sampling.beat,
+            sampling.alerts,
+            self.manifest.speed,
+            self.manifest.is_stand_in(),
+        );
+        let level = self.level.get_or_insert_with(|| before.clone());
+        for (card, _, more) in card_memory::held(&cards, level, before) {
+            profiling.not_settled(card.index, more);
         }
-        Ok(aftermath)
+        profiling
     }
 
     fn launch(&mut self, cell: &Cell, attempt: &AttemptId) -> Result<Launch, StoreError> {
@@ -312,41 +366,35 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         }
     }
 
-    /// The next engine must not start into memory that the last one still holds.
+    /// The next engine must not start into memory that the last one still holds. The time is the
+    /// engine's: that of real ones, whose memory this is.
     async fn await_memory(
         &mut self,
         attempt: &AttemptId,
-        before: Option<Vec<u64>>,
+        before: &Reading,
     ) -> Result<(), RunError> {
-        let Some(before) = before else { return Ok(()) };
-        let deadline = Instant::now() + MEMORY_RETURNS_WITHIN;
-        loop {
-            let Some(now) = self.gpu.memory_used() else {
-                return Ok(());
-            };
-            let held: Vec<String> = before
-                .iter()
-                .zip(&now)
-                .enumerate()
-                .filter(|(_, (before, now))| **now > **before + MEMORY_SLACK)
-                .map(|(gpu, (before, now))| {
-                    format!("GPU {gpu} still holds {} MiB more", (now - before) >> 20)
-                })
-                .collect();
-            if held.is_empty() {
-                return Ok(());
-            }
+        let cards = self.gpu.cards();
+        let deadline = Instant::now() + self.manifest.speed.real(MEMORY_RETURNS_WITHIN);
+        let mut is_told = false;
+        while let Some(held) = card_memory::told(&cards, before, &self.cards().await) {
             if Instant::now() >= deadline {
                 return Err(RunError::GpuMemoryHeld {
                     attempt: attempt.clone(),
-                    held: held.join(", "),
+                    held,
                 });
+            }
+            if !is_told {
+                is_told = true;
+                self.recorder.record(EventKind::Waiting {
+                    what: format!("waiting for the memory of the stopped engine: {held}"),
+                })?;
             }
             tokio::select! {
                 () = self.cancel.asked() => return Ok(()),
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                () = tokio::time::sleep(LOOK_FOR_MEMORY_EVERY) => {}
             }
         }
+        Ok(())
     }
 
     /// Stops a night of identical starts: two in a row, of different cells where there are any,

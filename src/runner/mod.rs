@@ -5,10 +5,15 @@ pub mod attempt;
 pub mod cancel;
 pub mod conclusion;
 pub mod dispatcher;
+pub mod meter;
 pub mod nodes;
 pub mod ports;
 pub mod ready;
 pub mod recorder;
+pub mod sampler;
+
+mod card_memory;
+mod source;
 
 #[cfg(test)]
 mod bench;

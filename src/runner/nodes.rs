@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::measure::node::{NodeReport, NodeStatus};
+use crate::measure::profiling::Flaw;
 use crate::measure::prompt::PromptBook;
 use crate::runner::cancel::Cancel;
 use crate::runner::ports::{Engine, Load, NodeRun, Probe, ReadyServer, RequestSink, RuntimeError};
 use crate::runner::ready::{Looked, look};
+use crate::runner::sampler::Sampler;
 use crate::spec::experiment::{Experiment, OnMiss, Workload};
 
 /// An engine whose worker died answers errors for a while before it exits by itself: 8 s were
@@ -53,6 +55,8 @@ pub trait NodeWatcher {
     type Error;
     /// So many requests are there that they should be stored now.
     fn keep(&mut self, requests: &RequestSink) -> Result<(), Self::Error>;
+    /// The same of samples.
+    fn keep_samples(&mut self, sampler: &Sampler) -> Result<(), Self::Error>;
     fn started(&mut self, node: &str) -> Result<(), Self::Error>;
     fn finished(&mut self, report: &NodeReport) -> Result<(), Self::Error>;
 }
@@ -67,6 +71,8 @@ pub struct Nodes<'a, L> {
     pub book: &'a PromptBook,
     /// Where the requests of all nodes go.
     pub requests: &'a RequestSink,
+    /// Watches the machine beside every node.
+    pub sampler: &'a Sampler,
     pub cancel: &'a Cancel,
 }
 
@@ -96,9 +102,12 @@ impl<L: Load> Nodes<'_, L> {
                 continue;
             }
             watcher.started(&node)?;
+            self.sampler.node_begins(&node).await;
             let end = self.one(engine, workload, &run.reports, watcher).await?;
+            let flaws = self.sampler.node_ends(&node).await;
             let (report, ending) = match end {
-                NodeEnd::Ended(report) => {
+                NodeEnd::Ended(mut report) => {
+                    invalidate(&mut report, &flaws);
                     if let Some(because) = closes(self.experiment, &report) {
                         closed.insert(&workload.name, because);
                     }
@@ -155,6 +164,7 @@ impl<L: Load> Nodes<'_, L> {
                     return Ok(NodeEnd::EngineExited(partial));
                 }
                 () = self.requests.filled() => watcher.keep(self.requests)?,
+                () = self.sampler.filled() => watcher.keep_samples(self.sampler)?,
             }
         };
         if report.n_failed == 0 {
@@ -239,10 +249,30 @@ fn skipped(workload: &Workload, because: String) -> NodeReport {
     }
 }
 
+/// A node that measured something else than its configuration enters no ranking. One that failed
+/// anyway has failed.
+fn invalidate(report: &mut NodeReport, flaws: &[Flaw]) {
+    if flaws.is_empty() {
+        return;
+    }
+    let because: Vec<String> = flaws.iter().map(Flaw::text).collect();
+    let because = because.join("; ");
+    match &mut report.status {
+        NodeStatus::Completed => report.status = NodeStatus::Invalid { because },
+        NodeStatus::Invalid { because: earlier } => {
+            *earlier = format!("{earlier}; {because}");
+        }
+        NodeStatus::Failed { .. } | NodeStatus::Skipped { .. } => report.notes.push(because),
+    }
+}
+
 /// Why the descendants of this node must not run; `None` when they may.
 fn closes(experiment: &Experiment, report: &NodeReport) -> Option<String> {
-    if let NodeStatus::Failed { because } = &report.status {
-        return Some(because.clone());
+    match &report.status {
+        NodeStatus::Failed { because } => return Some(because.clone()),
+        // Its numbers are not the engine's: they decide nothing, for or against.
+        NodeStatus::Invalid { .. } => return None,
+        NodeStatus::Completed | NodeStatus::Skipped { .. } => {}
     }
     experiment
         .gates

@@ -12,9 +12,12 @@ use crate::event::RunEvent;
 use crate::id::{AttemptId, RunId};
 use crate::measure::activity::Activity;
 use crate::measure::node::NodeReport;
+use crate::measure::profiling::Profiling;
 use crate::measure::prompt::PromptBook;
 use crate::measure::request::Request;
+use crate::measure::sample::SamplePart;
 use crate::outcome::{EndState, EngineFacts, RuntimeFacts};
+use crate::runner::meter::{EngineMeter, GaugeMeter};
 use crate::spec::experiment::Workload;
 use crate::time_scale::TimeScale;
 
@@ -51,6 +54,9 @@ pub trait Engine: Send {
 
     /// Returns when the engine has ended by itself. May be dropped and called again.
     fn exited(&mut self) -> impl Future<Output = Result<(), RuntimeError>> + Send;
+
+    /// Watches what it uses, from any task and for as long as it lives.
+    fn meter(&self) -> Arc<dyn EngineMeter>;
 
     /// The log so far (its beginning and its end, if it is huge), secrets replaced.
     fn log(&self) -> String;
@@ -128,6 +134,9 @@ pub trait Load: Send + Sync {
 
     /// Whether `/health` is green now.
     fn is_healthy(&self, target: &Target) -> impl Future<Output = bool> + Send;
+
+    /// Reads the gauges of a ready engine, from any task.
+    fn gauges(&self, target: &Target) -> Arc<dyn GaugeMeter>;
 
     /// What a ready engine says of itself.
     fn facts(
@@ -332,17 +341,6 @@ pub struct LoadError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-// ---------------------------------------------------------------- gpu
-
-/// Watches the GPUs.
-pub trait Gpu: Send + Sync {
-    /// Names and driver of the GPUs; empty where none can be seen.
-    fn describe(&self) -> Vec<String>;
-
-    /// Bytes in use on each GPU now; `None` where nobody can know.
-    fn memory_used(&self) -> Option<Vec<u64>>;
-}
-
 // ---------------------------------------------------------------- journal
 
 /// Keeps what a run leaves. Everything is durable when a call returns.
@@ -360,6 +358,17 @@ pub trait Journal: Send {
         attempt: &AttemptId,
         part: u32,
         requests: &[Request],
+    ) -> Result<(), StoreError>;
+
+    /// Keeps a part of an attempt's samples, from 0; the last one before the attempt's
+    /// settlement is appended.
+    fn keep_samples(&mut self, attempt: &AttemptId, part: &SamplePart) -> Result<(), StoreError>;
+
+    /// Keeps what an attempt's samples say; before its settlement is appended.
+    fn keep_profiling(
+        &mut self,
+        attempt: &AttemptId,
+        profile: &Profiling,
     ) -> Result<(), StoreError>;
 
     /// Keeps the engine's `/metrics` as read at the end of an attempt.

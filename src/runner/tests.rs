@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::diagnose::FailureClass;
 use crate::manifest::RunEnding;
+use crate::measure::sample::{GpuContext, GpuProcess, Owner};
 use crate::outcome::Outcome;
 use crate::runner::bench::{Bench, Script, manifest};
 use crate::runner::dispatcher::RunError;
@@ -382,4 +383,57 @@ async fn the_next_engine_waits_for_the_memory_of_the_last() {
         Some(RunError::GpuMemoryHeld { .. })
     ));
     assert_eq!(ran.finished.settled.len(), 1);
+}
+
+fn on_the_card(pid: u32) -> GpuProcess {
+    GpuProcess {
+        pid,
+        name: None,
+        memory_bytes: None,
+        context: GpuContext::Compute,
+        owner: Owner::Unknown,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_on_the_card_makes_every_node_invalid_and_the_engines_own_process_none() {
+    let mut bench = Bench::new(&["a"], &[Script::Serves]);
+    bench.processes = vec![on_the_card(1)];
+    let ran = bench.run().await;
+    assert!(ran.events.contains(&"first completed".to_owned()));
+
+    let mut bench = Bench::new(&["a"], &[Script::Serves, Script::Serves]);
+    bench.processes = vec![on_the_card(1), on_the_card(42)];
+    let ran = bench.run().await;
+    // What comes after an invalid node is measured all the same.
+    for event in ["first is invalid", "second is invalid"] {
+        assert!(ran.events.contains(&event.to_owned()), "{:?}", ran.events);
+    }
+    let settled = &ran.finished.settled[0];
+    assert!(matches!(settled.outcome, Outcome::Failed(_)));
+    let profiling = settled.profiling.as_ref().unwrap();
+    let nodes: Vec<&str> = profiling
+        .nodes
+        .iter()
+        .map(|node| node.node.as_str())
+        .collect();
+    assert_eq!(nodes, ["first", "second"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_above_that_of_the_first_start_makes_an_attempt_invalid() {
+    let mut bench = Bench::new(
+        &["a", "bb"],
+        &[Script::Serves, Script::Serves, Script::Serves],
+    );
+    // 100 MiB before the first start, back after it; then somebody takes 900 MiB.
+    bench.gpu = vec![100, 100, 1000];
+    let ran = bench.run().await;
+    let invalid: Vec<&String> = ran
+        .events
+        .iter()
+        .filter(|event| event.ends_with("invalid"))
+        .collect();
+    assert!(ran.events.contains(&"first completed".to_owned()));
+    assert!(!invalid.is_empty(), "{:?}", ran.events);
 }

@@ -7,6 +7,7 @@
 use crate::spec::imagined::{Thinking, ToolFormat};
 use crate::spec::vllm_version::VllmVersion;
 
+pub mod sampling;
 pub mod scenario;
 pub mod workload;
 
@@ -328,6 +329,11 @@ pub const RUN: &[Key] = &[
 /// Top level of a profile.
 pub const PROFILE: &[Key] = &[
     required("engine", Shape::Table(ENGINE), "How the engine is started."),
+    optional(
+        "sampling",
+        Shape::Table(sampling::SAMPLING),
+        "How the GPUs and the host are watched while nodes run.",
+    ),
     optional(
         "production",
         Shape::Table(PRODUCTION),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::profiling::AlertBounds;
 use crate::spec::diagnostic::Span;
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::imagined::{Thinking, ToolFormat};
@@ -18,9 +19,37 @@ pub struct Profile {
     pub engine: EngineProfile,
     /// `[stand-in]`: what a rehearsal must know; `None` where the file has no such section.
     pub stand_in: Option<StandInProfile>,
+    /// `[sampling]`; runs of older versions had none.
+    #[serde(default)]
+    pub sampling: Sampling,
     /// `[production]`. No part of what a run is, because no run acts on it.
     #[serde(skip)]
     pub production: Option<Production>,
+}
+
+/// `[sampling]`: how the cards and the host are watched beside the nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// Between two samples, by the clock. Default 1 s.
+    pub beat: Duration,
+    pub alerts: AlertBounds,
+}
+
+impl Sampling {
+    /// A shorter beat would be a load of its own; NVIDIA's driver renews its utilisation every
+    /// 20 to 170 ms.
+    pub const SHORTEST_BEAT: Duration = Duration::from_millis(100);
+    /// A longer one would miss whole nodes.
+    pub const LONGEST_BEAT: Duration = Duration::from_secs(60);
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            beat: Duration::from_secs(1),
+            alerts: AlertBounds::default(),
+        }
+    }
 }
 
 /// `[production]`: what holds the GPUs by day.

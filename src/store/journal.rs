@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::event::RunEvent;
 use crate::id::{AttemptId, sha256_hex};
+use crate::measure::profiling::Profiling;
 use crate::measure::prompt::PromptBook;
 use crate::measure::request::Request;
+use crate::measure::sample::SamplePart;
 use crate::runner::ports::{Journal, StoreError};
 use crate::store::layout::RunDir;
 use crate::store::{durable, parquet};
@@ -107,6 +109,21 @@ impl Journal for FileJournal {
     ) -> Result<(), StoreError> {
         let path = self.dir.requests(attempt, part);
         durable::write(&path, &parquet::requests(requests, &path)?)
+    }
+
+    fn keep_samples(&mut self, attempt: &AttemptId, part: &SamplePart) -> Result<(), StoreError> {
+        let path = self.dir.samples(attempt, part.number);
+        durable::write(&path, &parquet::samples(part, &path)?)
+    }
+
+    fn keep_profiling(
+        &mut self,
+        attempt: &AttemptId,
+        profiling: &Profiling,
+    ) -> Result<(), StoreError> {
+        let mut bytes = serde_json::to_vec_pretty(profiling).expect("a profiling is plain data");
+        bytes.push(b'\n');
+        durable::write(&self.dir.profiling(attempt), &bytes)
     }
 
     fn keep_metrics(&mut self, attempt: &AttemptId, text: &str) -> Result<(), StoreError> {

@@ -66,6 +66,19 @@ impl RunDir {
         self.attempt(attempt).join(name)
     }
 
+    /// Parts count from 0; only a long attempt has more than that one.
+    pub fn samples(&self, attempt: &AttemptId, part: u32) -> PathBuf {
+        let name = match part {
+            0 => "samples.parquet".to_owned(),
+            part => format!("samples.{part}.parquet"),
+        };
+        self.attempt(attempt).join(name)
+    }
+
+    pub fn profiling(&self, attempt: &AttemptId) -> PathBuf {
+        self.attempt(attempt).join("gpu_profiling.json")
+    }
+
     pub fn metrics(&self, attempt: &AttemptId) -> PathBuf {
         self.attempt(attempt).join("metrics.prom")
     }

@@ -1,6 +1,7 @@
 //! Requests as Parquet: one row per request, instants in nanoseconds, counts in tokens.
 //!
-//! The one file of the store that knows polars; `docs/RESULTS.md` lists the columns.
+//! With `parquet/`, which has the samples, the one place of the store that knows polars;
+//! `docs/RESULTS.md` lists the columns.
 
 use std::path::Path;
 
@@ -12,17 +13,28 @@ use polars::prelude::{
 use crate::measure::request::{CacheProof, Request, RequestFailure};
 use crate::runner::ports::StoreError;
 
+mod samples;
+
+pub use samples::samples;
+
 /// The bytes of `requests.parquet`; `path` is only named in errors.
 ///
 /// # Errors
 /// When the frame cannot be encoded.
 pub fn requests(requests: &[Request], path: &Path) -> Result<Vec<u8>, StoreError> {
+    encoded(frame(requests), path)
+}
+
+fn encoded(
+    frame: Result<DataFrame, polars::error::PolarsError>,
+    path: &Path,
+) -> Result<Vec<u8>, StoreError> {
     let failed = |error: polars::error::PolarsError| StoreError {
         what: "cannot encode".to_owned(),
         path: path.to_owned(),
         source: Box::new(error),
     };
-    let mut frame = frame(requests).map_err(failed)?;
+    let mut frame = frame.map_err(failed)?;
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes)
         .finish(&mut frame)

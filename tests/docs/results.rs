@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gridrun::event::{EventKind, RunEvent};
 use gridrun::id::{AttemptId, AttemptNo, CellId, RunId, sha256_hex};
 use gridrun::manifest::{Engines, HostFacts, Manifest, RunEnding, RunRecord, SourceCopy};
 use gridrun::measure::metric::Stat;
+use gridrun::measure::profiling::{AlertBounds, ProfilingBuilder};
+use gridrun::measure::sample::{GpuCard, GpuReading, InFlight, Sample, SamplePart};
 use gridrun::outcome::RuntimeFacts;
 use gridrun::plan::check::check;
 use gridrun::store::layout::RunDir;
@@ -40,6 +43,8 @@ fn every_file_of_a_run_is_on_the_page() {
         dir.prompts_hash(),
         dir.engine_log(&attempt),
         dir.requests(&attempt, 0),
+        dir.samples(&attempt, 0),
+        dir.profiling(&attempt),
         dir.metrics(&attempt),
     ];
     for file in files {
@@ -55,6 +60,48 @@ fn every_file_of_a_run_is_on_the_page() {
 fn every_column_of_the_requests_is_on_the_page() {
     let bytes = parquet::requests(&[], Path::new("requests.parquet")).unwrap();
     all_on_page("requests.parquet", &columns(bytes));
+}
+
+#[test]
+fn every_column_of_the_samples_is_on_the_page() {
+    let bytes = parquet::samples(&SamplePart::default(), Path::new("samples.parquet")).unwrap();
+    all_on_page("samples.parquet", &columns(bytes));
+}
+
+#[test]
+fn every_field_of_a_profiling_is_on_the_page() {
+    let mut profiling = ProfilingBuilder::new(
+        vec![GpuCard::default()],
+        None,
+        Duration::from_secs(1),
+        AlertBounds::default(),
+        TimeScale::ONE,
+        false,
+    );
+    for second in 0..2 {
+        let reading = GpuReading {
+            power_w: Some(999.0),
+            ..GpuReading::default()
+        };
+        profiling.push(Sample {
+            at_ns: second * 1_000_000_000,
+            node: Some("decode".to_owned()),
+            in_flight: Some(InFlight {
+                waiting: 0,
+                streaming: 1,
+            }),
+            gpus: Some(vec![Some(reading)]),
+            ..Sample::default()
+        });
+    }
+    let profiling = serde_json::to_value(profiling.profiling()).unwrap();
+    let mut names = BTreeSet::new();
+    field_names(&profiling, &mut names);
+    // These name a node, a state and a quantity.
+    for name in ["decode", "power_w"] {
+        assert!(names.remove(name), "{names:?}");
+    }
+    all_named("gpu_profiling.json", &names);
 }
 
 #[test]

@@ -69,6 +69,7 @@ pub fn experiment() -> Experiment {
                 request_timeout: Duration::from_secs(1),
             },
             stand_in: None,
+            sampling: Default::default(),
             production: None,
         },
         axes: Vec::new(),

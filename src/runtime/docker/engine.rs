@@ -1,6 +1,7 @@
 //! An engine that runs in a container.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -12,8 +13,10 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 
 use crate::outcome::EndState;
+use crate::runner::meter::EngineMeter;
 use crate::runner::ports::{Engine, RuntimeError, StopMode, Stopped};
 use crate::runtime::docker::client::Client;
+use crate::runtime::docker::meter::ContainerMeter;
 use crate::runtime::docker::watch::DaemonWatch;
 use crate::runtime::docker::{memory, refusal};
 use crate::runtime::log::{LogPump, append_remark, read_log_or_say_why};
@@ -277,6 +280,13 @@ impl Engine for DockerEngine {
             Remains::Ended(state) => self.believe(&state).await,
             Remains::Gone => Ok(()),
         }
+    }
+
+    fn meter(&self) -> Arc<dyn EngineMeter> {
+        Arc::new(ContainerMeter::new(
+            self.client.clone(),
+            self.container.clone(),
+        ))
     }
 
     fn log(&self) -> String {

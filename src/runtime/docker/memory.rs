@@ -15,12 +15,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What a container uses now; `None` when it does not run or the daemon does not say.
 pub async fn look(client: &Client, container: &str) -> Option<Memory> {
     let stats = stats(client, container).await?;
-    // What is left of a container that has just died is not what it used.
-    let alive = stats
-        .pids_stats
-        .and_then(|pids| pids.current)
-        .is_some_and(|processes| processes > 0);
-    of(&stats.memory_stats?).filter(|_| alive)
+    of(stats.memory_stats.as_ref()?).filter(|_| is_alive(&stats))
+}
+
+/// What is left of a container that has just died is not what it used.
+pub fn is_alive(stats: &ContainerStatsResponse) -> bool {
+    let pids = stats.pids_stats.as_ref().and_then(|pids| pids.current);
+    pids.is_some_and(|processes| processes > 0)
 }
 
 /// The highest memory use of a running container, in bytes; only hosts with version 1 of the
@@ -30,7 +31,8 @@ pub async fn kept_peak(client: &Client, container: &str) -> Option<u64> {
     stats.max_usage.filter(|bytes| *bytes > 0)
 }
 
-async fn stats(client: &Client, container: &str) -> Option<ContainerStatsResponse> {
+/// The daemon's account of a container; `None` when it does not run or the daemon does not answer.
+pub async fn stats(client: &Client, container: &str) -> Option<ContainerStatsResponse> {
     let options = StatsOptionsBuilder::new()
         .stream(false)
         .one_shot(true)
@@ -43,7 +45,7 @@ async fn stats(client: &Client, container: &str) -> Option<ContainerStatsRespons
 /// Pages of files that can be given back at once are not counted, as `docker stats` does: under
 /// the first version of the control groups they are `total_inactive_file`, under the second
 /// `inactive_file`. A container without a limit of its own shows the host's memory as its limit.
-fn of(stats: &ContainerMemoryStats) -> Option<Memory> {
+pub fn of(stats: &ContainerMemoryStats) -> Option<Memory> {
     let usage = stats.usage.filter(|bytes| *bytes > 0)?;
     let inactive = stats.stats.as_ref().and_then(|parts| {
         let named = |name| parts.get(name).copied();

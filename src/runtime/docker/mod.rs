@@ -8,6 +8,7 @@ mod image;
 mod logs;
 mod look;
 mod memory;
+mod meter;
 mod probe;
 mod refusal;
 mod rootfs;

@@ -3,16 +3,19 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, ChildStdin};
 
 use crate::outcome::EndState;
+use crate::runner::meter::EngineMeter;
 use crate::runner::ports::{Engine, RuntimeError, StopMode, Stopped};
 use crate::runtime::log::{LogPump, append_remark, read_log_or_say_why};
 use crate::runtime::memory::{MemoryWatch, peak};
 use crate::runtime::process::memory;
+use crate::runtime::process::meter::GroupMeter;
 
 /// How long the log is waited for once the process group is dead.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(5);
@@ -103,6 +106,10 @@ impl Engine for ProcessEngine {
 
     async fn exited(&mut self) -> Result<(), RuntimeError> {
         self.wait().await.map(|_| ())
+    }
+
+    fn meter(&self) -> Arc<dyn EngineMeter> {
+        Arc::new(GroupMeter::new(self.group))
     }
 
     fn log(&self) -> String {

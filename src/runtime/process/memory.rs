@@ -19,7 +19,7 @@ pub fn kept_peak(process: Pid) -> Option<u64> {
 }
 
 /// The processes of a group.
-fn members(group: i32) -> impl Iterator<Item = String> {
+pub fn members(group: i32) -> impl Iterator<Item = String> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten();
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names.filter(move |name| {
@@ -31,7 +31,7 @@ fn members(group: i32) -> impl Iterator<Item = String> {
 }
 
 /// `PID (NAME) STATE PARENT GROUP ..`; the name may hold anything.
-fn group_of(stat: &str) -> Option<i32> {
+pub fn group_of(stat: &str) -> Option<i32> {
     let (_, behind) = stat.rsplit_once(')')?;
     behind.split_whitespace().nth(2)?.parse().ok()
 }

@@ -2,6 +2,7 @@
 
 mod engine;
 mod memory;
+mod meter;
 mod runtime;
 mod sweep;
 

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::measure::profiling::AlertBounds;
 use crate::spec::diagnostic::{Diagnostic, FileRole, Span};
 use crate::spec::imagined::{Thinking, ToolFormat};
 use crate::spec::keys;
 use crate::spec::near::nearest;
 use crate::spec::profile::{
     BaseFlag, EngineProfile, EnvSource, Gpus, Network, Production, Profile, RuntimeChoice,
-    StandInProfile, Ulimit, Volume,
+    Sampling, StandInProfile, Ulimit, Volume,
 };
 use crate::spec::read::knob::quoted_help;
 use crate::spec::read::scalar::{integer, is_env_name};
@@ -32,6 +33,7 @@ pub(super) fn profile(
     let stand_in = top
         .get("stand-in")
         .and_then(|field| stand_in(reader, field));
+    let sampling = sampling(reader, &top);
     let engine = top.get("engine").and_then(|field| engine(reader, field));
     if let (Some(engine), None) = (&engine, top.get("stand-in"))
         && engine.runtime == RuntimeChoice::StandIn
@@ -50,7 +52,51 @@ pub(super) fn profile(
         name,
         engine: engine?,
         stand_in,
+        sampling: sampling?,
         production,
+    })
+}
+
+/// `None` when the beat cannot be kept; that has been reported.
+fn sampling(reader: &mut Reader<'_>, top: &Fields<'_>) -> Option<Sampling> {
+    let Some(field) = top.get("sampling") else {
+        return Some(Sampling::default());
+    };
+    let table = reader.table(field)?;
+    let at = reader.span(field.node.span());
+    let fields = reader.walk(table, "[sampling]", at, &[keys::sampling::SAMPLING]);
+    let bearable = Sampling::SHORTEST_BEAT..=Sampling::LONGEST_BEAT;
+    let beat = fields.duration("beat");
+    let too_far = beat.is_some_and(|beat| !bearable.contains(&beat));
+    if let (true, Some(field)) = (too_far, fields.get("beat")) {
+        let found = reader.mismatch("beat", field.node, "a time from \"100ms\" to \"60s\"");
+        reader.report(found);
+    }
+    let alerts = match fields.get("alerts") {
+        Some(field) => alerts(reader, field),
+        None => Some(AlertBounds::default()),
+    };
+    Some(Sampling {
+        beat: beat.filter(|_| !too_far)?,
+        alerts: alerts?,
+    })
+}
+
+fn alerts(reader: &mut Reader<'_>, field: Field<'_>) -> Option<AlertBounds> {
+    let table = reader.table(field)?;
+    let at = reader.span(field.node.span());
+    let fields = reader.walk(table, "[sampling.alerts]", at, &[keys::sampling::ALERTS]);
+    // Shares are read as fractions, and 0.57 x 100 is a little less than 57.
+    let percent = |name| {
+        let share = fields.number(name)?;
+        Some((share * 100.0 * 1e9).round() / 1e9)
+    };
+    Some(AlertBounds {
+        utilisation_below_pct: percent("utilisation-below")?,
+        utilisation_above_pct: percent("utilisation-above")?,
+        memory_above_pct: percent("memory-above")?,
+        temperature_above_c: fields.whole("temperature-above")? as f64,
+        power_above_w: fields.number("power-above")?,
     })
 }
 

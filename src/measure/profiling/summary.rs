@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::profile::alert::{Alert, AlertBounds};
-use crate::measure::profile::moments::Moments;
+use crate::measure::profiling::alert::{Alert, AlertBounds};
+use crate::measure::profiling::moments::Moments;
 use crate::measure::sample::GpuCard;
 
 /// Everything that the samples of one attempt say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Profile {
+pub struct Profiling {
     pub format: u32,
     /// True when no real model answers: no number says anything about a model or a GPU.
     pub stand_in: bool,
@@ -27,7 +27,7 @@ pub struct Profile {
     pub gpus: Vec<Card>,
     /// Why no card was watched.
     pub without_gpus: Option<String>,
-    pub nodes: BTreeMap<String, NodeProfile>,
+    pub nodes: BTreeMap<String, NodeProfiling>,
     pub alerts: Vec<Alert>,
     pub bounds: AlertBounds,
     /// What else a reader must know.
@@ -88,18 +88,18 @@ impl EnergySource {
 
 /// One node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct NodeProfile {
+pub struct NodeProfiling {
     /// Over all its samples.
-    pub all: StateProfile,
+    pub all: StateProfiling,
     /// By engine state; a state without samples is absent.
-    pub states: BTreeMap<String, StateProfile>,
+    pub states: BTreeMap<String, StateProfiling>,
     /// Why it measured something else than its configuration; empty for a valid node.
     pub flaws: Vec<String>,
 }
 
 /// The samples of one state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StateProfile {
+pub struct StateProfiling {
     pub n_samples: u64,
     /// In the engine's time: each sample stands for the time since the one before.
     pub time_ms: f64,
@@ -112,7 +112,7 @@ pub struct StateProfile {
     pub growth: BTreeMap<String, f64>,
 }
 
-impl Profile {
+impl Profiling {
     pub const FORMAT: u32 = 1;
 }
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::profile::state::StateSums;
+use crate::measure::profiling::state::StateSums;
 use crate::measure::sample::GpuCard;
 
 /// The defaults are those by which the profiles of the reference case (a 32B model, quantised to

@@ -1,5 +1,4 @@
-//! Asks NVIDIA's management library, which comes with the driver and is loaded when it is
-//! asked, so that a machine without it is one without GPUs and no error.
+//! Looks at all cards once, for `doctor`.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -89,7 +88,7 @@ fn card(index: u32, device: &Device<'_>) -> Gpu {
 }
 
 /// As the kernel calls the process; a container's are seen only from outside of it.
-fn name_of(process: u32) -> Option<String> {
+pub(super) fn name_of(process: u32) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
     Some(name.trim().to_owned())
 }
@@ -110,42 +109,13 @@ pub fn toolkit(folders: &OsStr) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::PathBuf;
-    use std::process::Command;
-
-    /// Compiles a library that answers as NVIDIA's does. `init` is what its start returns.
-    fn library(folder: &Path, init: i32) -> PathBuf {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/nvml/lib.rs");
-        let built = folder.join(format!("libnvml-{init}.so"));
-        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let done = Command::new(rustc)
-            .args([
-                "--edition",
-                "2024",
-                "--crate-type",
-                "cdylib",
-                "-C",
-                "panic=abort",
-            ])
-            .args(["--cfg", &format!("init=\"{init}\"")])
-            .args(["--check-cfg", "cfg(init, values(any()))"])
-            .arg(source)
-            .arg("-o")
-            .arg(&built)
-            .output()
-            .unwrap();
-        assert!(
-            done.status.success(),
-            "{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
-        built
-    }
+    use crate::gpu::nvml::stub_tests::Stub;
 
     #[test]
     fn cards_are_told_with_their_memory_and_who_uses_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let Nvml::There { driver, cuda, gpus } = look(Some(&library(folder.path(), 0))) else {
+        let stub =
+            Stub::new("cards 2\n0.memory_used 9663676416\n0.compute own:8589934592\n1.lost 1\n");
+        let Nvml::There { driver, cuda, gpus } = look(Some(&stub.path())) else {
             panic!("it was not loaded")
         };
         assert_eq!(driver.as_deref(), Some("580.65.06"));
@@ -177,10 +147,11 @@ mod tests {
 
     #[test]
     fn a_library_that_does_not_start_says_why() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(look(Some(&library(folder.path(), 9))), Nvml::NoDriver);
-        assert_eq!(look(Some(&library(folder.path(), 18))), Nvml::TwoVersions);
-        assert_eq!(look(Some(&folder.path().join("none.so"))), Nvml::NoLibrary);
+        let look = |script: &str| look(Some(&Stub::new(script).path()));
+        assert_eq!(look("init 9\n"), Nvml::NoDriver);
+        assert_eq!(look("init 18\n"), Nvml::TwoVersions);
+        let nowhere = Path::new("/nowhere/libnvidia-ml.so.1");
+        assert_eq!(super::look(Some(nowhere)), Nvml::NoLibrary);
     }
 
     #[test]

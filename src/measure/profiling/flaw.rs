@@ -28,7 +28,7 @@ impl Flaw {
     pub fn text(&self) -> String {
         match self {
             Self::Stranger { gpu, process } => {
-                format!("a foreign process used GPU {gpu}: {}", who(process))
+                format!("a foreign process used GPU {gpu}: {process}")
             }
             Self::SlowedDown {
                 gpu,
@@ -44,14 +44,5 @@ impl Flaw {
                 more_bytes >> 20
             ),
         }
-    }
-}
-
-/// `python3 (process 4711, 2048 MiB)`.
-pub(super) fn who(process: &GpuProcess) -> String {
-    let name = process.name.as_deref().unwrap_or("unknown");
-    match process.memory_bytes {
-        Some(bytes) => format!("{name} (process {}, {} MiB)", process.pid, bytes >> 20),
-        None => format!("{name} (process {})", process.pid),
     }
 }

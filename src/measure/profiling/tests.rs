@@ -5,9 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::measure::activity::EngineState;
 use crate::measure::sample::{
-    ContainerReading, EngineGauges, EngineState, GpuCard, GpuContext, GpuProcess, GpuReading,
-    HostReading, Owner, Sample, Throttle,
+    ContainerReading, EngineGauges, GpuCard, GpuContext, GpuProcess, GpuReading, HostReading,
+    InFlight, Owner, Sample, Throttle,
 };
 use crate::time_scale::TimeScale;
 
@@ -21,8 +22,8 @@ fn card(index: u32) -> GpuCard {
     }
 }
 
-fn builder(n_cards: u32) -> ProfileBuilder {
-    ProfileBuilder::new(
+fn builder(n_cards: u32) -> ProfilingBuilder {
+    ProfilingBuilder::new(
         (0..n_cards).map(card).collect(),
         None,
         Duration::from_secs(1),
@@ -36,10 +37,20 @@ fn at(second: u64, node: Option<&str>, state: EngineState, gpu: GpuReading) -> S
     Sample {
         at_ns: second * SECOND,
         node: node.map(str::to_owned),
-        state: Some(state),
+        in_flight: Some(in_flight(state)),
         gpus: Some(vec![Some(gpu)]),
         ..Sample::default()
     }
+}
+
+fn in_flight(state: EngineState) -> InFlight {
+    let (waiting, streaming) = match state {
+        EngineState::Idle => (0, 0),
+        EngineState::Prefill => (1, 0),
+        EngineState::Decode => (0, 1),
+        EngineState::Mixed => (1, 1),
+    };
+    InFlight { waiting, streaming }
 }
 
 fn busy(utilisation: f64, power: f64) -> GpuReading {
@@ -76,9 +87,9 @@ fn each_state_of_a_node_has_its_own_numbers_and_the_node_has_all_of_them() {
     ] {
         profile.push(at(second, Some("n"), state, busy(utilisation, power)));
     }
-    let profile = profile.profile();
+    let profile = profile.profiling();
     let node = &profile.nodes["n"];
-    let utilisation = |state: &StateProfile| state.gpus[0].summary["utilisation_pct"];
+    let utilisation = |state: &StateProfiling| state.gpus[0].summary["utilisation_pct"];
     assert_eq!(
         node.states.keys().collect::<Vec<_>>(),
         ["decode", "idle", "prefill"]
@@ -120,7 +131,7 @@ fn energy_is_the_counters_where_there_is_one_and_no_guess_over_a_gap() {
         for (second, reading) in samples {
             profile.push(at(*second, Some("n"), EngineState::Decode, reading.clone()));
         }
-        let all = &profile.profile().nodes["n"].all;
+        let all = &profile.profiling().nodes["n"].all;
         all.gpus[0]
             .energy
             .map(|energy| (energy.joules, energy.over_ms, energy.by))
@@ -163,7 +174,7 @@ fn what_lies_between_nodes_belongs_to_none() {
     profile.push(at(2, None, EngineState::Idle, busy(50.0, 100.0)));
     profile.push(at(3, Some("b"), EngineState::Idle, busy(50.0, 100.0)));
     profile.push(at(4, Some("b"), EngineState::Idle, busy(50.0, 100.0)));
-    let profile = profile.profile();
+    let profile = profile.profiling();
     assert_eq!(profile.nodes["a"].all.time_ms, 0.0);
     assert_eq!(profile.nodes["a"].all.gpus[0].energy, None);
     assert_eq!(profile.nodes["a"].all.share, None);
@@ -183,7 +194,7 @@ fn a_bound_that_is_passed_raises_its_alert_and_one_that_is_met_does_not() {
     let kinds = |state, reading: GpuReading| {
         let mut profile = builder(1);
         profile.push(at(1, Some("n"), state, reading));
-        let alerts = profile.profile().alerts;
+        let alerts = profile.profiling().alerts;
         alerts.iter().map(Alert::text).collect::<Vec<_>>()
     };
     use EngineState::{Decode, Idle};
@@ -253,7 +264,7 @@ fn a_stranger_and_a_slowdown_make_a_node_invalid_and_no_other() {
             "GPU 0 slowed its clocks down to protect itself in 50 % of the samples (sw-thermal-slowdown)"
         ]
     );
-    let profile = profile.profile();
+    let profile = profile.profiling();
     assert_eq!(profile.nodes["hot"].flaws, texts("hot"));
     assert_eq!(
         profile.notes,
@@ -274,7 +285,7 @@ fn a_moment_of_heat_in_a_long_node_is_a_remark() {
             profile.push(at(second, Some("n"), EngineState::Decode, reading));
         }
         assert_eq!(!profile.flaws("n").is_empty(), is_flaw, "{n}");
-        assert_eq!(profile.profile().notes.is_empty(), is_flaw, "{n}");
+        assert_eq!(profile.profiling().notes.is_empty(), is_flaw, "{n}");
     }
 }
 
@@ -305,7 +316,7 @@ fn a_card_that_vanishes_is_noted_once_with_its_instant() {
         at_ns: 5 * SECOND,
         ..Sample::default()
     });
-    let profile = profile.profile();
+    let profile = profile.profiling();
     assert_eq!(
         profile.notes,
         [
@@ -335,7 +346,7 @@ fn a_desktop_and_a_process_of_unknown_owner_are_noted_once() {
     }
     assert!(profile.flaws("n").is_empty());
     assert_eq!(
-        profile.profile().notes,
+        profile.profiling().notes,
         [
             "GPU 0: python3 (process 7, 100 MiB) shows a desktop there and is taken for harmless",
             "GPU 0: python3 (process 8, 2048 MiB) cannot be told to be the engine's or not"
@@ -345,7 +356,7 @@ fn a_desktop_and_a_process_of_unknown_owner_are_noted_once() {
 
 #[test]
 fn without_cards_there_are_host_and_engine_and_no_zero() {
-    let mut profile = ProfileBuilder::new(
+    let mut profile = ProfilingBuilder::new(
         Vec::new(),
         Some("no driver".to_owned()),
         Duration::from_secs(1),
@@ -357,7 +368,7 @@ fn without_cards_there_are_host_and_engine_and_no_zero() {
         profile.push(Sample {
             at_ns: second * SECOND,
             node: Some("n".to_owned()),
-            state: Some(EngineState::Mixed),
+            in_flight: Some(in_flight(EngineState::Mixed)),
             host: Some(HostReading {
                 memory_used_bytes: Some(5),
                 ..HostReading::default()
@@ -375,7 +386,7 @@ fn without_cards_there_are_host_and_engine_and_no_zero() {
             ..Sample::default()
         });
     }
-    let stored = profile.profile();
+    let stored = profile.profiling();
     let all = &stored.nodes["n"].all;
     assert!(stored.gpus.is_empty() && all.gpus.is_empty() && stored.alerts.is_empty());
     assert_eq!(all.time_ms, 10_000.0);
@@ -392,7 +403,7 @@ fn without_cards_there_are_host_and_engine_and_no_zero() {
     assert_eq!(node.states, [("mixed".to_owned(), 1.0)].into());
     assert_eq!((node.kv_cache_pct, node.preemptions), (None, Some(1.0)));
     let json = serde_json::to_string(&stored).unwrap();
-    assert_eq!(serde_json::from_str::<Profile>(&json).unwrap(), stored);
+    assert_eq!(serde_json::from_str::<Profiling>(&json).unwrap(), stored);
 }
 
 proptest! {
@@ -408,7 +419,7 @@ proptest! {
             let reading = GpuReading { power_w: *power, ..GpuReading::default() };
             profile.push(at(now, Some("n"), EngineState::of(*waiting, *streaming), reading));
         }
-        let node = profile.profile().nodes.remove("n").unwrap();
+        let node = profile.profiling().nodes.remove("n").unwrap();
         prop_assert_eq!(node.all.n_samples, states.len() as u64);
         let n: u64 = node.states.values().map(|state| state.n_samples).sum();
         prop_assert_eq!(n, states.len() as u64);

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::profile::alert::Alert;
-use crate::measure::profile::moments::Moments;
-use crate::measure::profile::state::StateSums;
+use crate::measure::profiling::alert::Alert;
+use crate::measure::profiling::moments::Moments;
+use crate::measure::profiling::state::StateSums;
 use crate::measure::sample::GpuCard;
 
 /// The profile of an attempt in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProfileBrief {
+pub struct ProfilingBrief {
     /// The watched cards.
     pub cards: Vec<GpuCard>,
     /// Why there are none.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::measure::profile::moments::{Moments, Running};
-use crate::measure::profile::summary::{Energy, EnergySource, GpuSummary, StateProfile};
+use crate::measure::profiling::moments::{Moments, Running};
+use crate::measure::profiling::summary::{Energy, EnergySource, GpuSummary, StateProfiling};
 use crate::measure::sample::{GpuCard, GpuReading, Sample, Throttle};
 use crate::time_scale::TimeScale;
 
@@ -200,8 +200,8 @@ impl StateSums {
     }
 
     /// `whole_ns` is the time of the node.
-    pub fn profile(&self, cards: &[GpuCard], whole_ns: u64, scale: TimeScale) -> StateProfile {
-        StateProfile {
+    pub fn profile(&self, cards: &[GpuCard], whole_ns: u64, scale: TimeScale) -> StateProfiling {
+        StateProfiling {
             n_samples: self.n_samples,
             time_ms: scale.nanos_told_ms(self.time_ns),
             share: (whole_ns > 0).then(|| self.time_ns as f64 / whole_ns as f64),

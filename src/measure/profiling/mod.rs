@@ -14,11 +14,11 @@ mod state;
 mod summary;
 
 pub use alert::{Alert, AlertBounds, AlertKind};
-pub use brief::{GpuBrief, Level, NodeBrief, ProfileBrief};
-pub use builder::ProfileBuilder;
+pub use brief::{GpuBrief, Level, NodeBrief, ProfilingBrief};
+pub use builder::ProfilingBuilder;
 pub use flaw::{Flaw, SLOWED_DOWN_AT_MOST};
 pub use moments::{Moments, Running};
-pub use summary::{Energy, EnergySource, GpuSummary, NodeProfile, Profile, StateProfile};
+pub use summary::{Energy, EnergySource, GpuSummary, NodeProfiling, Profiling, StateProfiling};
 
 #[cfg(test)]
 mod tests;

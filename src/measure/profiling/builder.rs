@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::measure::profile::alert::{AlertBounds, alerts};
-use crate::measure::profile::brief::{NodeBrief, ProfileBrief};
-use crate::measure::profile::flaw::{Flaw, SLOWED_DOWN_AT_MOST, who};
-use crate::measure::profile::state::StateSums;
-use crate::measure::profile::summary::{Card, NodeProfile, Profile};
-use crate::measure::sample::{EngineState, GpuCard, GpuProcess, Owner, Sample};
+use crate::measure::activity::EngineState;
+use crate::measure::profiling::alert::{AlertBounds, alerts};
+use crate::measure::profiling::brief::{NodeBrief, ProfilingBrief};
+use crate::measure::profiling::flaw::{Flaw, SLOWED_DOWN_AT_MOST};
+use crate::measure::profiling::state::StateSums;
+use crate::measure::profiling::summary::{Card, NodeProfiling, Profiling};
+use crate::measure::sample::{GpuCard, GpuProcess, Owner, Sample};
 use crate::time_scale::TimeScale;
 
 /// So many beats without a reading are bridged when power is summed up to energy.
@@ -18,8 +19,8 @@ const BRIDGED: u32 = 3;
 const REMARKS: usize = 8;
 
 /// The samples of one attempt, summed up.
-#[derive(Debug)]
-pub struct ProfileBuilder {
+#[derive(Debug, Clone)]
+pub struct ProfilingBuilder {
     cards: Vec<GpuCard>,
     without_gpus: Option<String>,
     beat: Duration,
@@ -39,7 +40,7 @@ pub struct ProfileBuilder {
     not_settled: Vec<Flaw>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct NodeSums {
     node: String,
     states: BTreeMap<EngineState, StateSums>,
@@ -48,7 +49,7 @@ struct NodeSums {
 }
 
 /// Remarks, each once and not without end.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Notes {
     kept: Vec<String>,
     seen: BTreeSet<(u32, u32)>,
@@ -65,7 +66,7 @@ impl Notes {
     }
 }
 
-impl ProfileBuilder {
+impl ProfilingBuilder {
     /// `cards` are the watched ones; `without_gpus` says why there are none.
     pub fn new(
         cards: Vec<GpuCard>,
@@ -103,6 +104,15 @@ impl ProfileBuilder {
         self.ready_ns = Some(at_ns);
     }
 
+    pub fn ready_ns(&self) -> Option<u64> {
+        self.ready_ns
+    }
+
+    /// The watched cards.
+    pub fn cards(&self) -> &[GpuCard] {
+        &self.cards
+    }
+
     pub fn missed(&mut self, beats: u64) {
         self.n_missed += beats;
     }
@@ -111,7 +121,7 @@ impl ProfileBuilder {
         self.watch(&sample);
         let gap = u64::try_from((self.beat * BRIDGED).as_nanos()).unwrap_or(u64::MAX);
         self.over_all.push(&sample, self.last.as_ref(), gap);
-        if let (Some(node), Some(state)) = (&sample.node, sample.state) {
+        if let (Some(node), Some(state)) = (&sample.node, sample.state()) {
             let before = self
                 .last
                 .as_ref()
@@ -161,8 +171,7 @@ impl ProfileBuilder {
                     Owner::Unknown => "cannot be told to be the engine's or not",
                 };
                 if self.notes.seen.insert((gpu, process.pid)) {
-                    self.notes
-                        .push(format!("GPU {gpu}: {} {what}", who(process)));
+                    self.notes.push(format!("GPU {gpu}: {process} {what}"));
                 }
             }
         }
@@ -183,7 +192,7 @@ impl ProfileBuilder {
         self.last.as_ref()
     }
 
-    pub fn profile(&self) -> Profile {
+    pub fn profiling(&self) -> Profiling {
         let mut notes = self.notes.kept.clone();
         if self.notes.n_left_out > 0 {
             notes.push(format!("{} more such remarks", self.notes.n_left_out));
@@ -191,8 +200,8 @@ impl ProfileBuilder {
         for sums in &self.nodes {
             notes.extend(sums.remarks(&self.cards));
         }
-        Profile {
-            format: Profile::FORMAT,
+        Profiling {
+            format: Profiling::FORMAT,
             stand_in: self.stand_in,
             beat_ms: self.beat.as_secs_f64() * 1e3,
             n_samples: self.over_all.n_samples,
@@ -223,10 +232,10 @@ impl ProfileBuilder {
         }
     }
 
-    fn node(&self, sums: &NodeSums) -> NodeProfile {
+    fn node(&self, sums: &NodeSums) -> NodeProfiling {
         let all = sums.all();
         let whole = all.time_ns;
-        NodeProfile {
+        NodeProfiling {
             all: all.profile(&self.cards, whole, self.scale),
             states: sums
                 .states
@@ -241,9 +250,9 @@ impl ProfileBuilder {
     }
 
     /// What the journal keeps of it.
-    pub fn brief(&self) -> ProfileBrief {
-        let profile = self.profile();
-        ProfileBrief {
+    pub fn brief(&self) -> ProfilingBrief {
+        let profile = self.profiling();
+        ProfilingBrief {
             cards: self.cards.clone(),
             without_gpus: profile.without_gpus,
             beat_ms: profile.beat_ms,

@@ -1,0 +1,3 @@
+//! The edge to the machine itself.
+
+pub mod proc;
