@@ -15,3 +15,4 @@ pub mod rubric;
 pub mod sample;
 pub mod summary;
 pub mod token_instants;
+pub mod trend;
