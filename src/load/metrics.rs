@@ -123,6 +123,13 @@ impl MetricsPage {
     }
 }
 
+/// By how much a counter grew; `None` when it is unknown or was reset.
+pub fn difference(before: Option<f64>, after: Option<f64>) -> Option<u64> {
+    let grown = (after? - before?).round();
+    // The cast saturates, which no counter of tokens can reach.
+    (grown.is_finite() && grown >= 0.0).then_some(grown as u64)
+}
+
 impl MetricsPage {
     /// One of the two, in tokens, by its name or by the one that it had before 0.9.
     fn prefix_counter(&self, what: &str) -> Option<f64> {

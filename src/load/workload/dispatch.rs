@@ -1,7 +1,7 @@
 //! Which code runs which kind.
 
 use crate::load::workload::context::{NodeContext, PromptNeeds};
-use crate::load::workload::kv_cache;
+use crate::load::workload::{conversation, kv_cache};
 use crate::measure::node::NodeReport;
 use crate::spec::workload::WorkloadSpec;
 
@@ -9,8 +9,8 @@ use crate::spec::workload::WorkloadSpec;
 pub fn needs(spec: &WorkloadSpec) -> PromptNeeds {
     match spec {
         WorkloadSpec::KvCache(spec) => kv_cache::needs(spec),
-        WorkloadSpec::Conversation(_)
-        | WorkloadSpec::Reasoning(_)
+        WorkloadSpec::Conversation(spec) => conversation::needs(spec),
+        WorkloadSpec::Reasoning(_)
         | WorkloadSpec::ToolCalling(_)
         | WorkloadSpec::Stability(_)
         | WorkloadSpec::Load(_)
@@ -22,8 +22,8 @@ pub fn needs(spec: &WorkloadSpec) -> PromptNeeds {
 pub async fn run(context: &NodeContext<'_>, spec: &WorkloadSpec) -> NodeReport {
     match spec {
         WorkloadSpec::KvCache(spec) => kv_cache::run(context, spec).await,
-        WorkloadSpec::Conversation(_)
-        | WorkloadSpec::Reasoning(_)
+        WorkloadSpec::Conversation(spec) => conversation::run(context, spec).await,
+        WorkloadSpec::Reasoning(_)
         | WorkloadSpec::ToolCalling(_)
         | WorkloadSpec::Stability(_)
         | WorkloadSpec::Load(_)

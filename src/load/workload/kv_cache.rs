@@ -11,15 +11,16 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::load::control::Control;
-use crate::load::metrics::{MetricsPage, PrefixCounters};
+use crate::load::metrics::{MetricsPage, PrefixCounters, difference};
 use crate::load::proof::prove;
 use crate::load::reason::reason;
 use crate::load::stream::{ChatRequest, Exchange, SpeedRequest};
 use crate::load::workload::context::{NodeContext, PromptNeeds};
 use crate::load::workload::kv_cache::report::{Ending, Run, summarise};
+use crate::load::workload::speed::{is_silence, judge};
 use crate::measure::node::NodeReport;
 use crate::measure::prompt::{NodePrompts, Prompt};
-use crate::measure::request::{CacheCounters, Request, RequestFailure, RequestRole};
+use crate::measure::request::{CacheCounters, Request, RequestRole};
 use crate::spec::workload::kv_cache::KvCacheSpec;
 
 /// So many requests in a row without any answer: the engine has stopped answering.
@@ -220,52 +221,4 @@ impl Sender<'_> {
             }
         }
     }
-}
-
-/// True when nobody answered at all.
-fn is_silence(failure: &RequestFailure) -> bool {
-    match failure {
-        RequestFailure::Connect { .. } | RequestFailure::Stalled { .. } => true,
-        RequestFailure::Status { .. }
-        | RequestFailure::ErrorEvent { .. }
-        | RequestFailure::Cut { .. }
-        | RequestFailure::Garbled { .. }
-        | RequestFailure::Unexpected { .. } => false,
-    }
-}
-
-/// Why the exchange is no measurement of this workload: every cell must see the same number of
-/// tokens.
-fn judge(exchange: &Exchange, max_tokens: u32) -> Option<RequestFailure> {
-    let unexpected = |detail: String| Some(RequestFailure::Unexpected { detail });
-    if exchange.failure.is_some() {
-        return exchange.failure.clone();
-    }
-    let Some(usage) = exchange.usage else {
-        return unexpected("the answer has no usage".to_owned());
-    };
-    if usage.output != u64::from(max_tokens) {
-        return unexpected(format!(
-            "{} output tokens instead of {max_tokens}",
-            usage.output
-        ));
-    }
-    match exchange.finish_reason.as_deref() {
-        Some("length") => {}
-        other => {
-            let other = other.unwrap_or("none");
-            return unexpected(format!("finish_reason `{other}` instead of `length`"));
-        }
-    }
-    if exchange.instants.first_token.is_none() {
-        return unexpected("no delta carried a token".to_owned());
-    }
-    None
-}
-
-/// By how much a counter grew; `None` when it is unknown or was reset.
-fn difference(before: Option<f64>, after: Option<f64>) -> Option<u64> {
-    let grown = (after? - before?).round();
-    // The cast saturates, which no counter of tokens can reach.
-    (grown.is_finite() && grown >= 0.0).then_some(grown as u64)
 }

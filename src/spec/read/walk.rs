@@ -35,7 +35,7 @@ pub(super) struct Reader<'t> {
 
 /// A file with data for a workload.
 #[derive(Debug, Clone)]
-#[allow(dead_code)] // Until a kind names a file.
+
 pub(super) struct DataFile {
     pub role: FileRole,
     pub source: Source,
@@ -363,7 +363,6 @@ impl<'t> Reader<'t> {
     }
 
     /// The file that a key names; reported and `None` when it cannot be read.
-    #[allow(dead_code)] // Until a kind names a file.
     pub fn data_file(&mut self, fields: &Fields<'_>, name: &str) -> Option<DataFile> {
         let path = fields.text(name)?;
         let field = fields.get(name)?;

@@ -47,8 +47,8 @@ impl WorkloadSpec {
     pub fn longest_request(&self) -> Option<LongestRequest> {
         match self {
             Self::KvCache(spec) => Some(spec.longest_request()),
-            Self::Conversation(_)
-            | Self::Reasoning(_)
+            Self::Conversation(spec) => spec.longest_request(),
+            Self::Reasoning(_)
             | Self::ToolCalling(_)
             | Self::Stability(_)
             | Self::Load(_)

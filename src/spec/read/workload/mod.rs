@@ -2,6 +2,7 @@
 
 mod command;
 mod conversation;
+mod dialogue;
 mod kv_cache;
 mod load;
 mod of_kind;
