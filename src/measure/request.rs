@@ -183,6 +183,13 @@ impl Request {
             .map(move |gap| scale.nanos_told_ms(gap))
     }
 
+    /// Prompt tokens that the engine says it had cached: in the answer itself, else by its
+    /// counters around this request.
+    pub fn cached_tokens(&self) -> Option<u64> {
+        let told = self.usage.and_then(|usage| usage.cached);
+        told.or_else(|| self.counters.map(|counters| counters.hits))
+    }
+
     /// Due to last byte, in milliseconds; `None` for a failed request.
     pub fn e2e_ms(&self, scale: TimeScale) -> Option<f64> {
         self.failure

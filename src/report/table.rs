@@ -43,7 +43,7 @@ impl Table {
         self.column_of_lines(vec![header.into()], kind);
     }
 
-    fn column_of_lines(&mut self, header: Vec<String>, kind: Kind) {
+    pub fn column_of_lines(&mut self, header: Vec<String>, kind: Kind) {
         self.columns.push(Column { header, kind });
     }
 }

@@ -1,6 +1,8 @@
 //! The workload part of a report: each node's metrics per cell and per attempt, and what must
 //! be known of its samples.
 
+mod conversation;
+mod kv_cache;
 pub mod part;
 
 use crate::decide::decision::{CellResult, Decision};

@@ -16,7 +16,7 @@ use crate::measure::profiling::{ProfilingBrief, ProfilingBuilder};
 use crate::measure::prompt::PromptBook;
 use crate::outcome::{EndState, EngineFacts, Outcome};
 use crate::runner::cancel::Cancel;
-use crate::runner::conclusion::{Seen, Story, conclude, refused};
+use crate::runner::conclusion::{Seen, Story, cached_against_orders, conclude, refused};
 use crate::runner::meter::{Gpu, Host};
 use crate::runner::nodes::{NodeWatcher, Nodes, NodesEnding, dying_takes_at_most};
 use crate::runner::ports::{
@@ -298,6 +298,13 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         way.n_answered = requests.n_answered();
         match nodes.ending {
             NodesEnding::Finished => {
+                if let Some(found) = cached_against_orders(self.cell, requests.n_cached()) {
+                    let failure = Failure::not_as_configured(&[found], &engine.log());
+                    return Ok(Story::Verdict(Failure {
+                        phase: Phase::Serving,
+                        ..failure
+                    }));
+                }
                 if let Cut::Done(Ok(observed)) =
                     self.while_serving(engine, self.load.facts(&server)).await?
                 {

@@ -199,13 +199,28 @@ fn is_invalid(report: &NodeReport) -> bool {
     matches!(report.status, NodeStatus::Invalid { .. })
 }
 
+/// The contradiction in a cache that is off and was used all the same, by the engine's own
+/// account of the requests.
+pub fn cached_against_orders(cell: &Cell, n_cached: u64) -> Option<String> {
+    let (name, setting) = cell
+        .flags
+        .iter()
+        .find(|(name, _)| name.as_str() == "enable-prefix-caching")?;
+    let is_off = setting.value == FlagValue::Bool(false);
+    (is_off && n_cached > 0).then(|| {
+        format!("{name} = false, yet {n_cached} prompt tokens of its requests came from the prefix cache")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::diagnose::Stage;
+    use crate::matrix::cell::{SetBy, Setting};
     use crate::runner::bench::cell;
+    use crate::spec::flag::FlagName;
 
     const OOM: &str = "(EngineCore pid=7) ERROR 11-24 03:17:00 [core.py:1512] torch.OutOfMemoryError: CUDA out \
                        of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 24.00 GiB of which \
@@ -274,5 +289,29 @@ mod tests {
             matches!(&outcome, Outcome::Infeasible(failure) if failure.class == FailureClass::HostOom),
             "{outcome:?}"
         );
+    }
+
+    #[test]
+    fn hits_of_a_cache_that_is_off_are_a_contradiction() {
+        let with = |value: FlagValue| {
+            let mut cell = cell("a");
+            let by = SetBy::Base;
+            let name = FlagName("enable-prefix-caching".to_owned());
+            cell.flags.insert(name, Setting { value, by });
+            cell
+        };
+        let off = with(FlagValue::Bool(false));
+        assert_eq!(
+            cached_against_orders(&off, 288).unwrap(),
+            "enable-prefix-caching = false, yet 288 prompt tokens of its requests came from the prefix cache"
+        );
+        assert_eq!(cached_against_orders(&off, 0), None);
+        assert_eq!(
+            cached_against_orders(&with(FlagValue::Bool(true)), 288),
+            None
+        );
+        // vLLM caches by itself where nobody says anything.
+        assert_eq!(cached_against_orders(&with(FlagValue::Default), 288), None);
+        assert_eq!(cached_against_orders(&cell("a"), 288), None);
     }
 }

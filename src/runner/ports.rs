@@ -186,6 +186,8 @@ struct Held {
     /// Instants of tokens among them: most of their size.
     n_instants: usize,
     n_answered: u64,
+    /// Prompt tokens that came from the cache, by the engine's own account.
+    n_cached: u64,
 }
 
 impl RequestSink {
@@ -196,6 +198,7 @@ impl RequestSink {
     pub fn push(&self, request: Request) {
         let mut held = self.held();
         held.n_answered += u64::from(request.failure.is_none());
+        held.n_cached += request.cached_tokens().unwrap_or(0);
         held.n_instants += request.instants.tokens.len();
         held.requests.push(request);
         if held.is_full() {
@@ -220,6 +223,12 @@ impl RequestSink {
     /// Requests that succeeded, the drained ones included.
     pub fn n_answered(&self) -> u64 {
         self.held().n_answered
+    }
+
+    /// Prompt tokens of all of them that came from the prefix cache, by the engine's own
+    /// account.
+    pub fn n_cached(&self) -> u64 {
+        self.held().n_cached
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {

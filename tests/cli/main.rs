@@ -16,3 +16,4 @@ mod scenario;
 #[allow(dead_code, reason = "the tests in Docker use the rest of it")]
 mod scenarios;
 mod schema;
+mod workload;

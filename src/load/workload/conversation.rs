@@ -55,7 +55,6 @@ pub async fn run(context: &NodeContext<'_>, spec: &ConversationSpec) -> NodeRepo
         sent: &sent,
         counters,
         ended_early: talk.ended_early.get().cloned(),
-        scale,
         took_ms: scale.told_ms(started.elapsed()),
     })
 }

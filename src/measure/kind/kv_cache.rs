@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::measure::metric::MetricDef;
+use crate::measure::request::CacheProof;
 
 pub const METRICS: &[MetricDef] = &[
     MetricDef::milliseconds(
@@ -39,5 +40,26 @@ pub const METRICS: &[MetricDef] = &[
 ];
 
 /// What it yields beyond its metrics.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Detail {}
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Detail {
+    /// The first pairs, at most [`Detail::MOST_PAIRS`].
+    pub pairs: Vec<Pair>,
+    /// Successful first requests and repeats that are neither proved hits nor proved misses.
+    pub n_quarantined: u32,
+}
+
+impl Detail {
+    /// More pairs than this are in `requests.parquet` alone.
+    pub const MOST_PAIRS: usize = 100;
+}
+
+/// One prompt, sent twice.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    pub prompt: u32,
+    /// Times to first token in milliseconds; `None` for a request that failed or was not sent.
+    pub first_ms: Option<f64>,
+    pub repeat_ms: Option<f64>,
+    pub first_proof: Option<CacheProof>,
+    pub repeat_proof: Option<CacheProof>,
+}

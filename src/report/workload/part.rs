@@ -3,6 +3,7 @@
 use crate::measure::metric::WorkloadKind;
 use crate::report::table::Table;
 use crate::report::view::WorkloadView;
+use crate::report::workload::{conversation, kv_cache};
 
 /// A piece of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +20,9 @@ pub enum Block {
 /// The part of a workload's kind; empty where there is nothing to add.
 pub fn of(workload: &WorkloadView) -> Vec<Block> {
     match workload.kind {
-        WorkloadKind::KvCache
-        | WorkloadKind::Conversation
-        | WorkloadKind::Reasoning
+        WorkloadKind::KvCache => kv_cache::part(workload),
+        WorkloadKind::Conversation => conversation::part(workload),
+        WorkloadKind::Reasoning
         | WorkloadKind::ToolCalling
         | WorkloadKind::Stability
         | WorkloadKind::Load

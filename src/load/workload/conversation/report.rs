@@ -64,7 +64,6 @@ pub struct Run<'a> {
     pub counters: Option<(PrefixCounters, PrefixCounters)>,
     /// Why not every turn that made sense was sent.
     pub ended_early: Option<String>,
-    pub scale: TimeScale,
     /// In the engine's time.
     pub took_ms: f64,
 }

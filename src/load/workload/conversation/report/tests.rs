@@ -36,7 +36,6 @@ fn run(sent: &[Sent]) -> Run<'_> {
         sent,
         counters: None,
         ended_early: None,
-        scale: TimeScale::ONE,
         took_ms: 1.0,
     }
 }
@@ -84,7 +83,7 @@ fn every_metric_is_what_a_hand_computes() {
     assert!((percent - (ratio - 1.0) * 100.0).abs() < 1e-9);
     assert_eq!(scalar(&report, "success_rate"), Some(1.0));
     assert!(report.notes.is_empty(), "{:?}", report.notes);
-    let Some(NodeDetail::Conversation(detail)) = report.detail else {
+    let Some(NodeDetail::Conversation(detail)) = &report.detail else {
         panic!("no detail")
     };
     assert_eq!(
