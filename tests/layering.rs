@@ -55,6 +55,13 @@ const HOMES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli/", "main.rs"]),
     ("nvml_wrapper", &["gpu/"]),
     ("toml", &["spec/"]),
+    (
+        "boon",
+        &[
+            "measure/rubric/json.rs",
+            "spec/workload/tool_calling/argument_schema.rs",
+        ],
+    ),
     ("aho_corasick", &["diagnose/vocabulary.rs"]),
 ];
 

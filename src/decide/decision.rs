@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::decide::frame;
+use crate::decide::hint::hint;
 use crate::decide::reading::Start;
 use crate::decide::score::{Score, Unscored, score};
 use crate::decide::standing::{GateResult, Tally, judge_gates, stand};
@@ -133,7 +134,7 @@ fn gather<'a>(
     let starts: Vec<Start<'a>> = settled.iter().copied().filter_map(Start::of).collect();
     let gates = match starts.as_slice() {
         [] => Vec::new(),
-        starts => judge_gates(experiment, starts),
+        starts => explained(judge_gates(experiment, starts), experiment, cell, starts),
     };
     CellResult {
         cell,
@@ -143,6 +144,27 @@ fn gather<'a>(
         starts,
         gates,
     }
+}
+
+/// The gates, where one that was missed says what to try: once for each node.
+fn explained(
+    mut gates: Vec<GateResult>,
+    experiment: &Experiment,
+    cell: &Cell,
+    starts: &[Start<'_>],
+) -> Vec<GateResult> {
+    let mut told: Vec<&str> = Vec::new();
+    for (result, gate) in gates.iter_mut().zip(&experiment.gates) {
+        let node = gate.metric.node.as_str();
+        if result.held || told.contains(&node) {
+            continue;
+        }
+        if let Some(advice) = hint(node, cell, starts).advice.first() {
+            result.finding = format!("{}; {advice}", result.finding);
+            told.push(node);
+        }
+    }
+    gates
 }
 
 /// Ranks the cells that lived and passed every gate.

@@ -5,6 +5,7 @@ pub mod decision;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod frame;
+pub mod hint;
 pub mod number;
 pub mod plain;
 pub mod reading;

@@ -206,6 +206,52 @@ impl<'a> Control<'a> {
         })
     }
 
+    /// Tokens of a rendered chat. `chat` has its messages, and what else the template is told.
+    ///
+    /// # Errors
+    /// When `/tokenize` does not give them.
+    pub async fn tokens_of(&self, mut chat: Value) -> Result<Vec<u64>, ControlError> {
+        let step = "/tokenize";
+        chat["model"] = json!(self.target.model);
+        chat["add_generation_prompt"] = json!(true);
+        let body = self
+            .ask_json(Method::POST, step, Some(chat), TOKENIZE_TIMEOUT)
+            .await?;
+        let tokens = body.get("tokens").and_then(Value::as_array);
+        let tokens = tokens.and_then(|ids| ids.iter().map(Value::as_u64).collect());
+        tokens.ok_or_else(|| {
+            let detail = format!("no tokens in: {}", shortened(&body.to_string()));
+            ControlError::Garbled { step, detail }
+        })
+    }
+
+    /// What the model writes behind a prompt, marks included, as no parser has seen it.
+    ///
+    /// # Errors
+    /// When there is no completion.
+    pub async fn written_behind(
+        &self,
+        prompt: &[u64],
+        max_tokens: u32,
+    ) -> Result<String, ControlError> {
+        let step = "/v1/completions";
+        let request = json!({
+            "model": self.target.model,
+            "prompt": prompt,
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "skip_special_tokens": false,
+        });
+        let body = self
+            .ask_json(Method::POST, step, Some(request), self.completion_timeout)
+            .await?;
+        let text = body.pointer("/choices/0/text").and_then(Value::as_str);
+        text.map(str::to_owned).ok_or_else(|| {
+            let detail = format!("no completion in: {}", shortened(&body.to_string()));
+            ControlError::Garbled { step, detail }
+        })
+    }
+
     async fn ask_json(
         &self,
         method: Method,

@@ -277,6 +277,15 @@ pub struct WorkloadCell {
     pub values: Vec<Option<Spread>>,
     pub n_requests: u32,
     pub n_failed: u32,
+    /// The parser of tool calls that its engines are given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_parser: Option<String>,
+    /// What to try, in the words of the workload's kind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub advice: Vec<String>,
+    /// Lines of an experiment that try it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paste: Option<String>,
 }
 
 /// One attempt's metrics.

@@ -4,8 +4,10 @@
 mod conversation;
 mod kv_cache;
 pub mod part;
+mod tool_calling;
 
 use crate::decide::decision::{CellResult, Decision};
+use crate::decide::hint::{Hint, hint, tool_parser};
 use crate::decide::reading::Start;
 use crate::decide::score::Spread;
 use crate::manifest::Manifest;
@@ -58,6 +60,7 @@ fn view(workload: &Workload, decision: &Decision<'_>) -> WorkloadView {
         if ran.is_empty() {
             continue;
         }
+        let Hint { advice, paste } = hint(&workload.name, cell.cell, &cell.starts);
         view.cells.push(WorkloadCell {
             cell: cell.cell.name.clone(),
             values: metrics
@@ -66,6 +69,9 @@ fn view(workload: &Workload, decision: &Decision<'_>) -> WorkloadView {
                 .collect(),
             n_requests: ran.iter().map(|(_, report)| report.n_requests).sum(),
             n_failed: ran.iter().map(|(_, report)| report.n_failed).sum(),
+            tool_parser: tool_parser(cell.cell),
+            advice,
+            paste,
         });
         for (start, report) in ran {
             add_notes(&mut view.notes, cell, start, report);

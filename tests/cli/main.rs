@@ -16,4 +16,5 @@ mod scenario;
 #[allow(dead_code, reason = "the tests in Docker use the rest of it")]
 mod scenarios;
 mod schema;
+mod tools;
 mod workload;

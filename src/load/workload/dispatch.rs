@@ -1,7 +1,7 @@
 //! Which code runs which kind.
 
 use crate::load::workload::context::{NodeContext, PromptNeeds};
-use crate::load::workload::{conversation, kv_cache};
+use crate::load::workload::{conversation, kv_cache, tool_calling};
 use crate::measure::node::NodeReport;
 use crate::spec::workload::WorkloadSpec;
 
@@ -23,8 +23,8 @@ pub async fn run(context: &NodeContext<'_>, spec: &WorkloadSpec) -> NodeReport {
     match spec {
         WorkloadSpec::KvCache(spec) => kv_cache::run(context, spec).await,
         WorkloadSpec::Conversation(spec) => conversation::run(context, spec).await,
+        WorkloadSpec::ToolCalling(spec) => tool_calling::run(context, spec).await,
         WorkloadSpec::Reasoning(_)
-        | WorkloadSpec::ToolCalling(_)
         | WorkloadSpec::Stability(_)
         | WorkloadSpec::Load(_)
         | WorkloadSpec::Command(_) => {

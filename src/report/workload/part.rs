@@ -3,7 +3,7 @@
 use crate::measure::metric::WorkloadKind;
 use crate::report::table::Table;
 use crate::report::view::WorkloadView;
-use crate::report::workload::{conversation, kv_cache};
+use crate::report::workload::{conversation, kv_cache, tool_calling};
 
 /// A piece of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub fn of(workload: &WorkloadView) -> Vec<Block> {
     match workload.kind {
         WorkloadKind::KvCache => kv_cache::part(workload),
         WorkloadKind::Conversation => conversation::part(workload),
+        WorkloadKind::ToolCalling => tool_calling::part(workload),
         WorkloadKind::Reasoning
-        | WorkloadKind::ToolCalling
         | WorkloadKind::Stability
         | WorkloadKind::Load
         | WorkloadKind::Command => Vec::new(),

@@ -35,7 +35,6 @@ pub(super) struct Reader<'t> {
 
 /// A file with data for a workload.
 #[derive(Debug, Clone)]
-
 pub(super) struct DataFile {
     pub role: FileRole,
     pub source: Source,

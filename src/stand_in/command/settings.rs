@@ -28,6 +28,14 @@ pub enum PromptTokenDetails {
     Hidden,
 }
 
+/// Whether the chat template shows the tools of a request to the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateTools {
+    Shown,
+    /// The template that was given says nothing of tools: the model never learns of them.
+    Ignored,
+}
+
 /// Whether requests may leave the choice of a tool to the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AutoToolChoice {
@@ -65,6 +73,7 @@ pub struct Settings {
     pub block_size: usize,
     pub details: PromptTokenDetails,
     pub tools: AutoToolChoice,
+    pub template_tools: TemplateTools,
     pub load_tracking: LoadTracking,
     /// What reads tool calls; `None` where they are not enabled.
     pub tool_parser: Option<&'static str>,
@@ -182,6 +191,7 @@ impl Settings {
             } else {
                 LoadTracking::Off
             },
+            template_tools: template_tools(&given),
             tool_parser: tool_parser(&given)?,
             reasoning_parser: reasoning_parser(&given)?,
             tensor_parallel_size: given.int("tensor-parallel-size").unwrap_or(1),
@@ -332,6 +342,22 @@ fn config_class(flag: &str) -> &'static str {
             "ParallelConfig"
         }
         _ => "VllmConfig",
+    }
+}
+
+/// A template is given as a file or in one line. What cannot be read is not judged.
+fn template_tools(given: &Given<'_>) -> TemplateTools {
+    let Some(named) = given.text("chat-template") else {
+        return TemplateTools::Shown;
+    };
+    let text = if named.contains('{') {
+        Some(named)
+    } else {
+        std::fs::read_to_string(named).ok()
+    };
+    match text {
+        Some(text) if !text.contains("tools") => TemplateTools::Ignored,
+        Some(_) | None => TemplateTools::Shown,
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 
 use crate::spec::imagined::Thinking;
-use crate::stand_in::command::settings::Settings;
+use crate::stand_in::command::settings::{Settings, TemplateTools};
 use crate::stand_in::http::answer_form::{answer_form, verify_response_format};
-use crate::stand_in::http::calling::{Calling, template_kwargs, thinks};
+use crate::stand_in::http::calling::{Calling, ToolChoice, template_kwargs, thinks};
 use crate::stand_in::http::conversation::{
     messages, tools, verify_tool_choice, verify_top_logprobs,
 };
@@ -19,7 +19,8 @@ use crate::stand_in::http::prompt::{prompts, token, verify_prompt};
 use crate::stand_in::http::sampling::{Sampling, verify_logprobs, verify_stream_options};
 use crate::stand_in::http::stop::{Ending, Stops, least};
 use crate::stand_in::model::answer::{Answer, Length, Speech, compose};
-use crate::stand_in::model::tokens::{Template, TokenId, encode, render_chat};
+use crate::stand_in::model::choose::{Demand, Intent, decide};
+use crate::stand_in::model::tokens::{Template, TokenId, encode, read_chat, render_chat};
 use crate::stand_in::model::tool_call::Form;
 
 /// How the answer is sent.
@@ -130,16 +131,19 @@ impl Reader {
             return Err(ApiError::bad(message, None));
         }
         let (thoughts, opening) = thoughts(self.settings.numbers.reasoning, calling.thinks());
-        let prompt = render_chat(messages, tools, self.template(Some(opening)));
+        let prompt = render_chat(messages, self.shown(tools), self.template(Some(opening)));
         let limit = match max_completion_tokens {
             Some(limit) => Some(("max_completion_tokens", limit)),
             None => max_tokens.map(|limit| ("max_tokens", limit)),
         };
         let speech = Speech {
             thoughts,
-            text: form
-                .text(messages)
-                .or_else(|| calling.speech(messages, Form::of(self.settings.numbers.tool_calls))),
+            text: form.text(messages).or_else(|| {
+                let known = Form::of(self.settings.numbers.tool_calls);
+                self.knows_of_tools(&calling)
+                    .then(|| calling.speech(messages, known))
+                    .flatten()
+            }),
         };
         let wish = Wish {
             limit,
@@ -186,7 +190,39 @@ impl Reader {
             token_ids,
             echo,
         };
-        self.question(prompts, &wish, &sampling, &Speech::default(), delivery)
+        let speech = self.behind(&prompts);
+        self.question(prompts, &wish, &sampling, &speech, delivery)
+    }
+
+    /// What the model wants to say behind a prompt in its own chat template: the calls that it
+    /// would make in a chat, which nobody parses here.
+    fn behind(&self, prompts: &[Vec<TokenId>]) -> Speech {
+        let [prompt] = prompts else {
+            return Speech::default();
+        };
+        let text = read_chat(prompt).and_then(|(messages, tools)| {
+            let form = Form::of(self.settings.numbers.tool_calls)?;
+            match decide(&messages, &tools, Demand::Free) {
+                Intent::Calls(calls) if !calls.is_empty() => Some(form.write(&calls)),
+                Intent::Reply(text) => Some(text),
+                Intent::Calls(_) | Intent::Words => None,
+            }
+        });
+        Speech {
+            text,
+            ..Speech::default()
+        }
+    }
+
+    /// The tools as the template shows them.
+    fn shown<'t>(&self, tools: Option<&'t Value>) -> Option<&'t Value> {
+        tools.filter(|_| self.settings.template_tools == TemplateTools::Shown)
+    }
+
+    /// A model that was shown no tools calls none, unless a grammar makes it.
+    fn knows_of_tools(&self, calling: &Calling) -> bool {
+        let forced = matches!(calling.choice, ToolChoice::Required | ToolChoice::Named(_));
+        forced || self.settings.template_tools == TemplateTools::Shown
     }
 
     fn template(&self, opening: Option<&'static str>) -> Template {
@@ -218,7 +254,8 @@ impl Reader {
             let tools = tools(&mut fields);
             let thinks = thinks(&template_kwargs(&body));
             let (_, opening) = thoughts(self.settings.numbers.reasoning, thinks);
-            render_chat(messages, tools, self.template(opened.then_some(opening)))
+            let template = self.template(opened.then_some(opening));
+            render_chat(messages, self.shown(tools), template)
         };
         fields.finish()?;
         self.check_model(model)?;

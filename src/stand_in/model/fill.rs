@@ -13,6 +13,8 @@ const DEPTH: usize = 8;
 pub struct Sources {
     /// Each with what stands in it.
     texts: Vec<(String, Vec<Thing>)>,
+    /// Choices that some parameter has.
+    chosen: Vec<String>,
 }
 
 struct Thing {
@@ -42,7 +44,46 @@ impl Sources {
                 ((*text).to_owned(), things.collect())
             })
             .collect();
-        Self { texts }
+        let chosen = Vec::new();
+        Self { texts, chosen }
+    }
+
+    /// Which of its choices a parameter has: the one that its name announces ("to JPY"), else
+    /// the first named one that no other parameter has, else the first named one.
+    fn choose(&mut self, name: &str, choices: &[Value]) -> Option<Value> {
+        let mut named: Vec<(usize, &Value, String)> = Vec::new();
+        for (text, _) in &self.texts {
+            let words: Vec<String> = text
+                .split_whitespace()
+                .map(|word| {
+                    word.trim_matches(|c: char| !c.is_alphanumeric())
+                        .to_lowercase()
+                })
+                .collect();
+            for choice in choices {
+                let value = plain(choice).to_lowercase();
+                let announced = words
+                    .windows(2)
+                    .any(|pair| pair[0] == name && pair[1] == value);
+                if announced {
+                    self.chosen.push(value);
+                    return Some(choice.clone());
+                }
+                if let Some(place) = words.iter().position(|word| *word == value) {
+                    named.push((place, choice, value));
+                }
+            }
+            if !named.is_empty() {
+                break;
+            }
+        }
+        named.sort_by_key(|(place, ..)| *place);
+        let free = named
+            .iter()
+            .find(|(.., value)| !self.chosen.contains(value));
+        let (_, choice, value) = free.or_else(|| named.first())?.clone();
+        self.chosen.push(value);
+        Some(choice.clone())
     }
 
     /// The part of the request that names the tool.
@@ -193,10 +234,13 @@ fn value(
         return (need == Need::Required).then(|| constant.clone());
     }
     let found = match (schema["enum"].as_array(), type_of(schema)) {
-        (Some(choices), _) => choices
-            .iter()
-            .find(|choice| sources.names(&plain(choice)))
-            .cloned(),
+        // Choices of several words, and words in other forms, are known by their stems.
+        (Some(choices), _) => sources.choose(name, choices).or_else(|| {
+            let mut named = choices
+                .iter()
+                .filter(|choice| sources.names(&plain(choice)));
+            named.next().cloned()
+        }),
         (None, "integer" | "number") => number(name, schema, need, sources),
         (None, "boolean") => boolean(name, sources),
         (None, "array") => array(name, schema, root, need, sources, depth),

@@ -97,3 +97,21 @@ fn what_the_request_does_not_say_comes_from_earlier_texts() {
         json!({"expression": "(12 + 5) * 3"})
     );
 }
+
+#[test]
+fn choices_are_those_that_their_parameters_announce_and_no_two_parameters_share_one() {
+    let currencies = ["CHF", "EUR", "JPY", "USD"];
+    let properties = json!({
+        "from": {"type": "string", "enum": currencies},
+        "to": {"type": "string", "enum": currencies},
+    });
+    let ask = |text: &str| filled(properties.clone(), &["from", "to"], &[text]);
+    for text in [
+        "Convert 40 USD to CHF.",
+        "What are 40 USD in CHF?",
+        "How much to CHF from USD?",
+    ] {
+        assert_eq!(ask(text), json!({"from": "USD", "to": "CHF"}), "{text}");
+    }
+    assert_eq!(ask("From EUR?"), json!({"from": "EUR", "to": "EUR"}));
+}

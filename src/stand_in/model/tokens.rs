@@ -5,7 +5,7 @@
 //! vocabulary is needed, decoding is exact, and text that is cut at a word's border tokenizes to
 //! the same ids as the whole.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::spec::imagined::ToolFormat;
 use crate::stand_in::model::tool_call::{Call, Form};
@@ -153,6 +153,30 @@ pub fn render_chat(messages: &[Value], tools: Option<&Value>, template: Template
     ids
 }
 
+/// What a prompt in the chat template says: its messages, and its tools. `None` for a prompt
+/// that is none or that does not open an answer.
+pub fn read_chat(ids: &[TokenId]) -> Option<(Vec<Value>, Vec<Value>)> {
+    let text = |ids: &[TokenId]| -> String { ids.iter().copied().map(decode).collect() };
+    let mut parts = ids.split(|id| *id == MESSAGE_START);
+    parts.next().filter(|before| before.is_empty())?;
+    let mut parts: Vec<&[TokenId]> = parts.collect();
+    let opening = parts.pop()?;
+    if opening.contains(&MESSAGE_END) || !text(opening).starts_with("assistant\n") {
+        return None;
+    }
+    let (mut messages, mut tools) = (Vec::new(), Vec::new());
+    for part in parts {
+        let end = part.iter().position(|id| *id == MESSAGE_END)?;
+        let said = text(&part[..end]);
+        let (role, content) = said.split_once('\n')?;
+        match role {
+            "tools" => tools = serde_json::from_str(content).ok()?,
+            _ => messages.push(json!({ "role": role, "content": content })),
+        }
+    }
+    Some((messages, tools))
+}
+
 fn push_message(ids: &mut Vec<TokenId>, role: &str, content: &str) {
     ids.push(MESSAGE_START);
     ids.extend(encode(role));
@@ -202,8 +226,6 @@ fn calls_of(message: &Value, format: ToolFormat) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     const OPEN: Template = Template {
@@ -262,6 +284,26 @@ mod tests {
         );
         assert_eq!(decode(MESSAGE_START) + &decode(MESSAGE_END), "");
         assert_eq!(decode(u32::MAX >> 1), "");
+    }
+
+    #[test]
+    fn a_prompt_in_the_template_is_read_back() {
+        let messages = json!([
+            {"role": "system", "content": "be\nbrief"},
+            {"role": "user", "content": "hello"},
+        ]);
+        let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+        let listed = messages.as_array().unwrap();
+        let prompt = render_chat(listed, Some(&tools), OPEN);
+        let read = read_chat(&prompt).unwrap();
+        assert_eq!(json!([read.0, read.1]), json!([messages, tools]));
+        let closed = Template {
+            opening: None,
+            ..OPEN
+        };
+        assert_eq!(read_chat(&render_chat(listed, None, closed)), None);
+        assert_eq!(read_chat(&encode("the capital of")), None);
+        assert_eq!(read_chat(&[]), None);
     }
 
     #[test]

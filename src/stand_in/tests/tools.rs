@@ -206,6 +206,34 @@ async fn a_choice_of_tools_is_obeyed() {
     }
 }
 
+/// The prompt of a chat as tokens, completed: what the model writes, as no parser has seen it.
+#[tokio::test]
+async fn a_completion_behind_the_prompt_of_a_chat_shows_how_the_model_writes_calls() {
+    for (format, begins) in [("hermes", "<tool_call>\n{"), ("mistral", "[TOOL_CALLS][{")] {
+        let flags = format!("{FLAGS} qwen3_xml --stand-in-tool-calls {format}");
+        let engine = Running::start(&flags).await;
+        let body = ask("What is the weather in Oslo?", &json!({}));
+        let said: Value = engine.post("/tokenize", &body).await.json().await.unwrap();
+        let bare = question("What is the weather in Oslo?", &json!({}));
+        let alone: Value = engine.post("/tokenize", &bare).await.json().await.unwrap();
+        assert!(said["count"].as_u64() > alone["count"].as_u64());
+        let complete = async |tokens: &Value| {
+            let body = json!({"model": "m", "prompt": tokens, "max_tokens": 200, "temperature": 0});
+            let answer: Value = engine
+                .post("/v1/completions", &body)
+                .await
+                .json()
+                .await
+                .unwrap();
+            answer["choices"][0]["text"].as_str().unwrap().to_owned()
+        };
+        let text = complete(&said["tokens"]).await;
+        assert!(text.starts_with(begins) && text.contains("Oslo"), "{text}");
+        let words = complete(&alone["tokens"]).await;
+        assert!(!words.contains("tool") && !words.contains('{'), "{words}");
+    }
+}
+
 #[tokio::test]
 async fn tools_without_a_parser_are_refused() {
     let engine = Running::start("").await;
