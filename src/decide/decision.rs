@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::decide::comparable::Yardstick;
 use crate::decide::frame;
 use crate::decide::hint::hint;
 use crate::decide::reading::Start;
@@ -24,7 +25,8 @@ pub struct Decision<'a> {
     pub ranking: Ranking<'a>,
     /// In the order of the file.
     pub use_cases: Vec<Ranking<'a>>,
-    /// The first cell of the file that lived: for display only.
+    /// The first cell of the file that lived. Others are shown against it, and are compared
+    /// only where they did the same task.
     pub baseline: Option<usize>,
     /// Every cell once: the ranked by rank, then the rejected, infeasible and undecided ones in
     /// the order of the file.
@@ -80,17 +82,21 @@ impl<'a> Decision<'a> {
                 .or_default()
                 .push(settled);
         }
-        let mut cells: Vec<CellResult<'a>> = record
+        let of_cells: Vec<(&Cell, Vec<&Settled>)> = record
             .manifest
             .cells
             .iter()
-            .map(|cell| {
-                gather(
-                    experiment,
-                    cell,
-                    by_cell.remove(&cell.id).unwrap_or_default(),
-                )
-            })
+            .map(|cell| (cell, by_cell.remove(&cell.id).unwrap_or_default()))
+            .collect();
+        let baseline = of_cells
+            .iter()
+            .position(|(_, settled)| Tally::of(settled).lived());
+        let yardstick = baseline.map_or_else(Yardstick::default, |index| {
+            Yardstick::of(experiment, &of_cells[index].1)
+        });
+        let mut cells: Vec<CellResult<'a>> = of_cells
+            .into_iter()
+            .map(|(cell, settled)| gather(experiment, cell, settled, &yardstick))
             .collect();
         let ranking = rank(None, &experiment.objectives, &cells);
         for (cell, score) in cells.iter_mut().zip(&ranking.scores) {
@@ -103,7 +109,6 @@ impl<'a> Decision<'a> {
             .iter()
             .map(|case| rank(Some(&case.name), &case.objectives, &cells))
             .collect();
-        let baseline = cells.iter().position(|cell| cell.tally.lived());
         let groups: Vec<u32> = cells.iter().map(|cell| group(&cell.standing)).collect();
         let order = frame::sort(&groups, &values(&ranking.scores));
         Self {
@@ -130,8 +135,14 @@ fn gather<'a>(
     experiment: &Experiment,
     cell: &'a Cell,
     settled: Vec<&'a Settled>,
+    yardstick: &Yardstick<'_>,
 ) -> CellResult<'a> {
-    let starts: Vec<Start<'a>> = settled.iter().copied().filter_map(Start::of).collect();
+    let starts: Vec<Start<'a>> = settled
+        .iter()
+        .copied()
+        .filter_map(Start::of)
+        .map(|start| start.against(yardstick))
+        .collect();
     let gates = match starts.as_slice() {
         [] => Vec::new(),
         starts => explained(judge_gates(experiment, starts), experiment, cell, starts),

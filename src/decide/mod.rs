@@ -1,6 +1,7 @@
 //! From settled attempts to a decision: how each cell stands, its scores, the verdict, and the
 //! frame of all of it. Measures nothing, words nothing for a reader.
 
+pub mod comparable;
 pub mod decision;
 #[cfg(test)]
 pub(crate) mod fixture;

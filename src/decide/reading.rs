@@ -1,24 +1,47 @@
 //! What one attempt says of one metric, and why it says nothing where it does.
 
+use std::collections::BTreeMap;
+
+use crate::decide::comparable::Yardstick;
 use crate::measure::metric::{MetricDef, MetricRef, Scale};
 use crate::measure::node::NodeStatus;
 use crate::outcome::{Measured, Outcome, Settled};
 use crate::spec::experiment::Experiment;
 
 /// An attempt that was measured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Start<'a> {
     pub settled: &'a Settled,
     pub measured: &'a Measured,
+    /// Nodes that did another task than the baseline, each with the reason.
+    incomparable: BTreeMap<String, String>,
 }
 
 impl<'a> Start<'a> {
     /// `None` for an attempt that ended without numbers.
     pub fn of(settled: &'a Settled) -> Option<Self> {
         match &settled.outcome {
-            Outcome::Measured(measured) => Some(Self { settled, measured }),
+            Outcome::Measured(measured) => Some(Self {
+                settled,
+                measured,
+                incomparable: BTreeMap::new(),
+            }),
             Outcome::Infeasible(_) | Outcome::Failed(_) | Outcome::Cancelled => None,
         }
+    }
+
+    /// Held against what the baseline did.
+    pub fn against(self, yardstick: &Yardstick<'_>) -> Self {
+        Self {
+            incomparable: yardstick.incomparable(self.measured),
+            ..self
+        }
+    }
+
+    /// Why the node's numbers must not stand beside those of other cells, although it was
+    /// completed.
+    pub fn incomparable(&self, node: &str) -> Option<&str> {
+        self.incomparable.get(node).map(String::as_str)
     }
 
     /// The how-manyth start of its cell.
@@ -26,10 +49,14 @@ impl<'a> Start<'a> {
         self.settled.attempt.number.0
     }
 
-    /// The number that may be ranked and compared: only a node that was completed has one.
+    /// The number that may be ranked and compared: only a node that was completed, and did the
+    /// baseline's task, has one.
     /// The error says, for a reader, why there is none.
     pub fn value(&self, metric: &MetricRef) -> Result<f64, String> {
         let node = &metric.node;
+        if let Some(because) = self.incomparable(node) {
+            return Err(format!("{node} is {because}"));
+        }
         let Some(report) = self
             .measured
             .nodes

@@ -81,7 +81,7 @@ fn view(workload: &Workload, decision: &Decision<'_>) -> WorkloadView {
                 block: start.settled.block,
                 values: metrics
                     .iter()
-                    .map(|metric| in_start(metric, report))
+                    .map(|metric| in_start(metric, start, report))
                     .collect(),
                 n_requests: report.n_requests,
                 n_failed: report.n_failed,
@@ -106,8 +106,11 @@ fn over_starts(workload: &Workload, metric: &MetricDef, cell: &CellResult<'_>) -
     Spread::over(&reference, &cell.starts)
 }
 
-/// What a failed node measured is no result.
-fn in_start(metric: &MetricDef, report: &NodeReport) -> Option<StartValue> {
+/// What a failed node measured is no result, nor are times of another task.
+fn in_start(metric: &MetricDef, start: &Start<'_>, report: &NodeReport) -> Option<StartValue> {
+    if start.incomparable(&report.node).is_some() {
+        return None;
+    }
     match report.status {
         NodeStatus::Completed => {}
         NodeStatus::Failed { .. } | NodeStatus::Invalid { .. } | NodeStatus::Skipped { .. } => {
@@ -153,6 +156,9 @@ fn add_notes(
                 start,
             );
         }
+    }
+    if let Some(because) = start.incomparable(&report.node) {
+        remark(notes, &format!("the node is {because}"), cell, start);
     }
     for note in &report.notes {
         remark(notes, note, cell, start);
