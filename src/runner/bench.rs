@@ -14,6 +14,7 @@ use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::measure::metric::WorkloadKind;
 use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
 use crate::measure::prompt::PromptBook;
+use crate::measure::request::{Instants, Request, RequestRole, Usage};
 use crate::measure::sample::GpuProcess;
 use crate::outcome::{EndState, Outcome, RuntimeFacts, Settled};
 use crate::plan::blocks::plan;
@@ -57,6 +58,8 @@ pub enum Script {
     NeverAnswers,
     /// Serves until the node runs, then requests fail and the process exits a while later.
     DiesUnderLoad,
+    /// As `Serves`; the engine says of a request that its prompt came from the cache.
+    HitsItsCache,
     /// Every request of the node fails and the engine serves on.
     FailsRequests,
     /// One request of the node fails, and so do some looks at the engine after it.
@@ -312,6 +315,9 @@ impl Load for FakeLoad {
         let refuses = url.starts_with("RefusesForAWhile");
         self.refusals
             .store(3 * u32::from(refuses), Ordering::Relaxed);
+        if url.starts_with("HitsItsCache") {
+            node.requests.push(cached(&node.workload.name));
+        }
         let fails = url.starts_with("DiesUnderLoad") || url.starts_with("FailsRequests");
         let status = if fails {
             NodeStatus::Failed {
@@ -337,6 +343,29 @@ impl Load for FakeLoad {
             client: None,
             detail: None,
         }
+    }
+}
+
+/// A request of which 96 tokens came from the cache, by the engine's own account.
+fn cached(node: &str) -> Request {
+    Request {
+        node: node.to_owned(),
+        index: 0,
+        role: RequestRole::Measured,
+        prompt: None,
+        user: 0,
+        turn: None,
+        label: None,
+        instants: Instants::due_at(0),
+        usage: Some(Usage {
+            prompt: 100,
+            output: 4,
+            cached: Some(96),
+        }),
+        counters: None,
+        finish_reason: Some("length".to_owned()),
+        failure: None,
+        proof: None,
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use crate::diagnose::FailureClass;
+use crate::diagnose::{FailureClass, Phase};
 use crate::manifest::RunEnding;
+use crate::matrix::cell::{SetBy, Setting};
 use crate::measure::sample::{GpuContext, GpuProcess, Owner};
 use crate::outcome::Outcome;
 use crate::runner::bench::{Bench, Script, manifest};
 use crate::runner::dispatcher::RunError;
+use crate::spec::flag::{FlagName, FlagValue};
 use crate::time_scale::TimeScale;
 
 const KV_TOO_SMALL: Script = Script::Dies {
@@ -436,4 +438,32 @@ async fn memory_above_that_of_the_first_start_makes_an_attempt_invalid() {
         .collect();
     assert!(ran.events.contains(&"first completed".to_owned()));
     assert!(!invalid.is_empty(), "{:?}", ran.events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hits_of_a_cache_that_is_off_are_no_measurement_of_the_cell() {
+    let run = async |is_on: bool| {
+        let mut bench = Bench::new(&["a"], &[Script::HitsItsCache]);
+        let setting = Setting {
+            value: FlagValue::Bool(is_on),
+            by: SetBy::Axis,
+        };
+        let flag = FlagName("enable-prefix-caching".to_owned());
+        bench.manifest.cells[0].flags.insert(flag, setting);
+        bench.run().await.finished.settled.remove(0).outcome
+    };
+    let Outcome::Infeasible(failure) = run(false).await else {
+        panic!("its numbers would stand under the wrong configuration")
+    };
+    assert_eq!(failure.class, FailureClass::NotAsConfigured);
+    assert_eq!(failure.phase, Phase::Serving);
+    // Both of its nodes sent one request.
+    assert_eq!(
+        failure.cause.as_deref(),
+        Some(
+            "enable-prefix-caching = false, yet 192 prompt tokens of its requests came from the \
+             prefix cache"
+        )
+    );
+    assert!(matches!(run(true).await, Outcome::Measured(_)));
 }

@@ -153,8 +153,7 @@ fn metrics(run: &Run, detail: &Detail) -> BTreeMap<String, MetricValue> {
         ("cached_fraction", share(cache.cached, Some(cache.prompt))),
         (
             "eligible_cached_fraction",
-            // The engine may have found a block that nobody expected it to have.
-            share(cache.cached, cache.eligible).map(|share| share.min(1.0)),
+            share(cache.cached_again, cache.eligible),
         ),
         (
             "degradation_ratio",
@@ -191,6 +190,9 @@ struct Cache {
     /// Whole blocks of what the engine had seen of each conversation; `None` where the size of
     /// a block is not known.
     eligible: Option<u64>,
+    /// Of the eligible ones, those that were cached: what first turns found (a system prompt),
+    /// and blocks that nobody expected, do not make up for blocks that were lost.
+    cached_again: Option<u64>,
 }
 
 impl Cache {
@@ -199,6 +201,7 @@ impl Cache {
             prompt: 0,
             cached: Some(0),
             eligible: run.block_size.map(|_| 0),
+            cached_again: Some(0),
         };
         let mut before: Option<(u32, Usage)> = None;
         for (sent, measured) in measured(run) {
@@ -210,11 +213,18 @@ impl Cache {
             {
                 // The last token of a prompt is always computed.
                 let seen = (previous.prompt + previous.output).min(usage.prompt.saturating_sub(1));
-                *sum += seen / block.max(1) * block;
+                let eligible = seen / block.max(1) * block;
+                *sum += eligible;
+                let again = usage.cached.map(|cached| cached.min(eligible));
+                cache.cached_again = cache.cached_again.zip(again).map(|(sum, more)| sum + more);
             }
             before = Some((sent.conversation, usage));
         }
-        cache.cached = cache.cached.or_else(|| counted(run, cache.prompt));
+        if cache.cached.is_none() {
+            cache.cached = counted(run, cache.prompt);
+            // Nobody knows which turn found how much.
+            cache.cached_again = cache.cached.zip(cache.eligible).map(|(a, b)| a.min(b));
+        }
         cache
     }
 }

@@ -122,6 +122,18 @@ fn every_metric_is_what_a_hand_computes() {
 }
 
 #[test]
+fn a_cached_system_prompt_does_not_make_up_for_lost_history() {
+    let share = |cached| {
+        let sent = talk(Some(cached));
+        scalar(&summarise(&run(&sent)), "eligible_cached_fraction").unwrap()
+    };
+    // First turns find 48 tokens; half of the 432 eligible ones are gone.
+    assert_eq!(share([48, 72, 144]), 0.5);
+    // More than what the conversation itself had left is no more than all of it.
+    assert_eq!(share([48, 208, 144]), (144.0 + 144.0) / 432.0);
+}
+
+#[test]
 fn without_cached_tokens_of_each_request_the_counters_of_the_engine_tell() {
     let sent = talk(None);
     let told = |before, after| {
