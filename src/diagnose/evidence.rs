@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::diagnose::class::Phase;
 use crate::measure::memory::MemorySample;
+use crate::measure::sample::CardMemory;
 use crate::spec::flag::FlagValue;
 
 /// Everything that a diagnosis may use. Fields that nobody knows are `None`, never guessed.
@@ -22,6 +23,8 @@ pub struct Evidence<'a> {
     pub service: Option<Service>,
     /// Readings of its memory from start to end, in order; empty where nobody looked.
     pub memory: &'a [MemorySample],
+    /// The memory of its GPUs when they were last looked at; empty where nobody looked.
+    pub gpu_memory: &'a [CardMemory],
     /// Flags that the experiment varies for this cell, by long name: an argument error about
     /// one of them is the cell's own making, about any other the profile's.
     pub varied_flags: &'a [&'a str],
@@ -49,6 +52,7 @@ impl<'a> Evidence<'a> {
             phase: None,
             service: None,
             memory: &[],
+            gpu_memory: &[],
             varied_flags: &[],
             flags: &[],
         }

@@ -127,6 +127,9 @@ impl Finding {
         if let Some(remark) = occupancy::remark(self.class, self.phase, evidence.memory) {
             explanation = format!("{explanation} {remark}");
         }
+        if let Some(remark) = occupancy::cards(self.class, evidence.gpu_memory) {
+            explanation = format!("{explanation} {remark}");
+        }
         Failure {
             class: self.class,
             phase: self.phase,

@@ -5,6 +5,7 @@ use bytesize::ByteSize;
 
 use crate::diagnose::class::{FailureClass, Phase};
 use crate::measure::memory::MemorySample;
+use crate::measure::sample::CardMemory;
 
 /// Fewer readings show no trend.
 const TREND_SAMPLES: usize = 8;
@@ -56,6 +57,47 @@ pub fn remark(class: FailureClass, phase: Phase, samples: &[MemorySample]) -> Op
     Some(said)
 }
 
+/// What the cards held when they were last looked at, for deaths that this can explain.
+pub fn cards(class: FailureClass, cards: &[CardMemory]) -> Option<String> {
+    match class {
+        FailureClass::GpuOomStartup
+        | FailureClass::GpuOomServing
+        | FailureClass::KvCacheTooSmall
+        | FailureClass::GpuMemoryTaken
+        | FailureClass::EngineDied
+        | FailureClass::NcclFailure
+        | FailureClass::Unknown => {}
+        FailureClass::HostOom
+        | FailureClass::Unresponsive
+        | FailureClass::NotReady
+        | FailureClass::BadArgument
+        | FailureClass::ModelNotFound
+        | FailureClass::PortInUse
+        | FailureClass::GpuUnavailable
+        | FailureClass::NotAsConfigured
+        | FailureClass::Runtime
+        | FailureClass::RuntimeLost
+        | FailureClass::Stopped
+        | FailureClass::Healthy => return None,
+    }
+    let held: Vec<String> = cards
+        .iter()
+        .map(|card| {
+            let used = ByteSize(card.used);
+            match card.total {
+                Some(total) => format!("{used} of {} on GPU {}", ByteSize(total), card.index),
+                None => format!("{used} on GPU {}", card.index),
+            }
+        })
+        .collect();
+    (!held.is_empty()).then(|| {
+        format!(
+            "When the memory of its GPUs was last looked at, in use were {}.",
+            held.join(", ")
+        )
+    })
+}
+
 /// First and last reading of the second half, if it went up all the way.
 fn rise(samples: &[MemorySample]) -> Option<(u64, u64)> {
     let half = &samples[samples.len() / 2..];
@@ -95,6 +137,21 @@ mod tests {
             None
         );
         assert_eq!(remark(FailureClass::HostOom, Phase::Starting, &[]), None);
+    }
+
+    #[test]
+    fn what_the_cards_held_is_told_for_deaths_that_it_can_explain() {
+        let card = |index, used, total| CardMemory { index, used, total };
+        let both = [card(0, 23 * GIB, Some(24 * GIB)), card(1, 5 * GIB, None)];
+        assert_eq!(
+            cards(FailureClass::GpuOomServing, &both).as_deref(),
+            Some(
+                "When the memory of its GPUs was last looked at, in use were 23.0 GiB of 24.0 GiB on GPU 0, \
+                 5.0 GiB on GPU 1."
+            )
+        );
+        assert_eq!(cards(FailureClass::BadArgument, &both), None);
+        assert_eq!(cards(FailureClass::GpuOomServing, &[]), None);
     }
 
     #[test]

@@ -22,6 +22,14 @@ pub struct GpuCard {
     pub power_limit_w: Option<f64>,
 }
 
+/// The memory of one card at one instant, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CardMemory {
+    pub index: u32,
+    pub used: u64,
+    pub total: Option<u64>,
+}
+
 /// One reading of one card. What the card or its driver does not tell is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GpuReading {

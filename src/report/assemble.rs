@@ -14,7 +14,7 @@ use crate::report::view::{
     Progress, Row, UseCaseRow, UseCaseView, View,
 };
 use crate::report::wording::Wording;
-use crate::report::{attested, workload};
+use crate::report::{attested, machine, workload};
 use crate::spec::experiment::{Axis, Experiment, Objective};
 use crate::spec::flag::{FlagValue, Knob};
 use crate::spec::profile::BaseFlag;
@@ -72,6 +72,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
         workloads: workload::views(manifest, decision),
         deaths: deaths(decision, Ending::OfItsOwnMaking),
         failures: deaths(decision, Ending::OfAnothers),
+        machine: machine::view(&manifest.node_order, decision),
         attestation: attested::flags(decision),
         warnings: attested::warnings(decision),
         method: method(record, decision),

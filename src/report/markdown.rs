@@ -6,6 +6,7 @@ use crate::decide::number;
 use crate::diagnose::when;
 use crate::manifest::RunEnding;
 use crate::report::death::death_facts;
+use crate::report::machine::{self, AlertView, MachineView};
 use crate::report::stamp::Stamp;
 use crate::report::table::{self, Kind, Table, start_names};
 use crate::report::text::{Prose, code, fenced, inline, markdown, table_cell};
@@ -35,6 +36,9 @@ pub fn render(view: &View) -> String {
     }
     for workload in &view.workloads {
         page.workload(workload);
+    }
+    if let Some(machine) = &view.machine {
+        page.machine(machine);
     }
     page.deaths("Deaths: why configurations are infeasible", &view.deaths);
     page.deaths("Starts that failed for other reasons", &view.failures);
@@ -302,6 +306,36 @@ impl Page {
         }
     }
 
+    fn machine(&mut self, machine: &MachineView) {
+        self.heading(2, "The GPUs and the host beside each node");
+        if let Some(because) = &machine.without_gpus {
+            self.paragraph(format!("No GPU was watched: {}.", inline(because)));
+        }
+        for node in &machine.nodes {
+            self.paragraph(format!("Beside {}:", code(&node.node)));
+            if let Some(cards) = machine::cards(node) {
+                self.table(&cards);
+            }
+            self.table(&machine::host(node));
+        }
+        if !machine.gpus.is_empty() {
+            self.paragraph(
+                "Means are over the samples of a start and then over starts, maxima over all of \
+                 them. Utilisation, power and clock are those while requests were in flight, energy \
+                 that of the whole node in one start.",
+            );
+        }
+        if !machine.alerts.is_empty() {
+            self.paragraph("Bounds that were passed, with the worst start of each:");
+            let alerts: Vec<String> = machine.alerts.iter().map(alert).collect();
+            self.bullets(&alerts);
+        }
+        if !machine.notes.is_empty() {
+            self.paragraph("What else happened:");
+            self.bullets(&remarks(&machine.notes));
+        }
+    }
+
     fn deaths(&mut self, heading: &str, deaths: &[DeathView]) {
         if deaths.is_empty() {
             return;
@@ -445,6 +479,17 @@ fn remarks(remarks: &[Remark]) -> Vec<String> {
             )
         })
         .collect()
+}
+
+fn alert(alert: &AlertView) -> String {
+    let starts: Vec<String> = alert.starts.iter().map(u32::to_string).collect();
+    format!(
+        "{} beside {}, in start {}: {}",
+        code(&alert.cell),
+        code(&alert.node),
+        starts.join(", "),
+        inline(&alert.text)
+    )
 }
 
 fn names_markdown(starts: &[StartName]) -> String {

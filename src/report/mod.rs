@@ -10,6 +10,7 @@ mod document;
 mod fold;
 mod grid;
 mod json;
+mod machine;
 mod markdown;
 mod stamp;
 mod table;

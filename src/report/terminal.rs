@@ -17,6 +17,9 @@ const SENTENCES: usize = 5;
 /// Cells that share a reason are named up to this many; the table has them all.
 const NAMES: usize = 3;
 
+/// Alerts that a reader of a terminal still reads.
+const ALERTS: usize = 3;
+
 const BOLD: &str = "1";
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
@@ -34,6 +37,7 @@ pub fn render(view: &View, width: usize, colour: bool) -> String {
     page.head(view);
     page.verdict(view);
     page.cells(view);
+    page.machine(view);
     page.lines.join("\n") + "\n"
 }
 
@@ -113,6 +117,28 @@ impl Page {
         }
         for reason in &compact.reasons {
             self.reason(reason);
+        }
+    }
+
+    /// Which bounds were passed; that no card was watched, where one could have been.
+    fn machine(&mut self, view: &View) {
+        let Some(machine) = &view.machine else { return };
+        if let (Some(because), false) = (&machine.without_gpus, view.stand_in) {
+            self.gap();
+            self.paragraph(DIM, &plain(&format!("No GPU was watched: {because}.")), 0);
+        }
+        if machine.alerts.is_empty() {
+            return;
+        }
+        self.gap();
+        self.paragraph(BOLD, "Bounds that the GPUs passed", 0);
+        for alert in machine.alerts.iter().take(ALERTS) {
+            let text = format!("{} beside {}: {}", alert.cell, alert.node, alert.text);
+            self.paragraph(YELLOW, &plain(&text), 2);
+        }
+        let n_more = machine.alerts.len().saturating_sub(ALERTS);
+        if n_more > 0 {
+            self.paragraph(DIM, &format!("({n_more} more in report.md)"), 0);
         }
     }
 

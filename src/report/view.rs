@@ -14,6 +14,7 @@ use crate::measure::client::ClientHealth;
 use crate::measure::metric::{MetricDef, WorkloadKind};
 use crate::measure::node::NodeDetail;
 use crate::outcome::{RuntimeFacts, Standing};
+use crate::report::machine::MachineView;
 use crate::report::stamp::Stamp;
 use crate::report::text::Prose;
 use crate::spec::experiment::Goal;
@@ -58,6 +59,9 @@ pub struct View {
     pub deaths: Vec<DeathView>,
     /// Attempts that failed by the machine's, the profile's or gridrun's fault.
     pub failures: Vec<DeathView>,
+    /// What the cards, the host and the engines' containers did beside the nodes; `None` where
+    /// nothing was sampled.
+    pub machine: Option<MachineView>,
     pub attestation: Vec<FlagView>,
     pub warnings: Vec<Remark>,
     pub method: Method,

@@ -155,6 +155,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         let seen = Seen {
             cell: self.cell,
             service: way.service(self.scale),
+            gpu_memory: sampler.with_profiling(ProfilingBuilder::card_memory),
         };
         let noted = self
             .phase(AttemptPhase::Stopping)

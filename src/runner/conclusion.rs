@@ -7,6 +7,7 @@ use crate::diagnose::{
 };
 use crate::matrix::cell::Cell;
 use crate::measure::node::{NodeReport, NodeStatus};
+use crate::measure::sample::CardMemory;
 use crate::outcome::{EndState, EngineFacts, Measured, Outcome};
 use crate::spec::flag::FlagValue;
 
@@ -38,6 +39,8 @@ pub struct Seen<'a> {
     pub cell: &'a Cell,
     /// `None` for one that never was ready.
     pub service: Option<Service>,
+    /// The memory of its cards by the last sample of its life.
+    pub gpu_memory: Vec<CardMemory>,
 }
 
 impl Seen<'_> {
@@ -153,6 +156,7 @@ fn diagnosed(
         phase: Some(phase),
         service: seen.service.filter(|_| phase == Phase::Serving),
         memory: &end.memory,
+        gpu_memory: &seen.gpu_memory,
         varied_flags: &varied,
         flags: &flags,
         ..Evidence::of(log)
@@ -233,6 +237,7 @@ mod tests {
                 lasted: Duration::from_secs(60),
                 n_answered: 3,
             }),
+            gpu_memory: Vec::new(),
         }
     }
 

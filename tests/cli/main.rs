@@ -11,6 +11,7 @@ mod rehearse;
 mod report;
 mod resume;
 mod run;
+mod sampling;
 mod scenario;
 #[path = "../scenarios/mod.rs"]
 #[allow(dead_code, reason = "the tests in Docker use the rest of it")]

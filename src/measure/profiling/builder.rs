@@ -9,7 +9,7 @@ use crate::measure::profiling::brief::{NodeBrief, ProfilingBrief};
 use crate::measure::profiling::flaw::{Flaw, SLOWED_DOWN_AT_MOST};
 use crate::measure::profiling::state::StateSums;
 use crate::measure::profiling::summary::{Card, NodeProfiling, Profiling};
-use crate::measure::sample::{GpuCard, GpuProcess, Owner, Sample};
+use crate::measure::sample::{CardMemory, GpuCard, GpuProcess, Owner, Sample};
 use crate::time_scale::TimeScale;
 
 /// So many beats without a reading are bridged when power is summed up to energy.
@@ -35,6 +35,8 @@ pub struct ProfilingBuilder {
     last: Option<Sample>,
     /// By card: whether it answered when it was asked last.
     answers: Vec<bool>,
+    /// By card: bytes in use when it was read last.
+    memory: Vec<Option<u64>>,
     notes: Notes,
     /// Of the start: cards that held more memory than before the first start of the run.
     not_settled: Vec<Flaw>,
@@ -78,6 +80,7 @@ impl ProfilingBuilder {
     ) -> Self {
         Self {
             answers: vec![true; cards.len()],
+            memory: vec![None; cards.len()],
             cards,
             without_gpus,
             beat,
@@ -146,6 +149,12 @@ impl ProfilingBuilder {
     /// Notes what befalls the cards themselves.
     fn watch(&mut self, sample: &Sample) {
         let Some(gpus) = &sample.gpus else { return };
+        for (memory, reading) in self.memory.iter_mut().zip(gpus) {
+            let used = reading
+                .as_ref()
+                .and_then(|reading| reading.memory_used_bytes);
+            *memory = used.or(*memory);
+        }
         let at = seconds(sample.at_ns);
         for ((card, answers), reading) in self.cards.iter().zip(&mut self.answers).zip(gpus) {
             let gpu = card.index;
@@ -186,10 +195,19 @@ impl ProfilingBuilder {
         flaws
     }
 
-    /// The last level of each card's memory, and the sample's instant: what was in use when an
-    /// engine died.
-    pub fn last_sample(&self) -> Option<&Sample> {
-        self.last.as_ref()
+    /// The memory of each card by the last sample that has it: what was in use when an engine
+    /// died, or up to a beat before.
+    pub fn card_memory(&self) -> Vec<CardMemory> {
+        let cards = self.cards.iter().zip(&self.memory);
+        cards
+            .filter_map(|(card, used)| {
+                Some(CardMemory {
+                    index: card.index,
+                    used: (*used)?,
+                    total: card.memory_total_bytes,
+                })
+            })
+            .collect()
     }
 
     pub fn profiling(&self) -> Profiling {
