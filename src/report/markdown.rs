@@ -6,7 +6,6 @@ use crate::decide::number;
 use crate::diagnose::when;
 use crate::manifest::RunEnding;
 use crate::report::death::death_facts;
-use crate::report::machine::{self, AlertView, MachineView};
 use crate::report::stamp::Stamp;
 use crate::report::table::{self, Kind, Table, start_names};
 use crate::report::text::{Prose, code, fenced, inline, markdown, table_cell};
@@ -14,6 +13,8 @@ use crate::report::view::{
     DeathView, FlagView, Method, Remark, StartName, UseCaseView, View, WorkloadView,
 };
 use crate::report::workload::part::{self, Block};
+
+mod machine;
 
 /// Lines of a log that a report shows; the whole log lies beside it.
 const LOG_LINES: usize = 25;
@@ -306,36 +307,6 @@ impl Page {
         }
     }
 
-    fn machine(&mut self, machine: &MachineView) {
-        self.heading(2, "The GPUs and the host beside each node");
-        if let Some(because) = &machine.without_gpus {
-            self.paragraph(format!("No GPU was watched: {}.", inline(because)));
-        }
-        for node in &machine.nodes {
-            self.paragraph(format!("Beside {}:", code(&node.node)));
-            if let Some(cards) = machine::cards(node) {
-                self.table(&cards);
-            }
-            self.table(&machine::host(node));
-        }
-        if !machine.gpus.is_empty() {
-            self.paragraph(
-                "Means are over the samples of a start and then over starts, maxima over all of \
-                 them. Utilisation, power and clock are those while requests were in flight, energy \
-                 that of the whole node in one start.",
-            );
-        }
-        if !machine.alerts.is_empty() {
-            self.paragraph("Bounds that were passed, with the worst start of each:");
-            let alerts: Vec<String> = machine.alerts.iter().map(alert).collect();
-            self.bullets(&alerts);
-        }
-        if !machine.notes.is_empty() {
-            self.paragraph("What else happened:");
-            self.bullets(&remarks(&machine.notes));
-        }
-    }
-
     fn deaths(&mut self, heading: &str, deaths: &[DeathView]) {
         if deaths.is_empty() {
             return;
@@ -479,17 +450,6 @@ fn remarks(remarks: &[Remark]) -> Vec<String> {
             )
         })
         .collect()
-}
-
-fn alert(alert: &AlertView) -> String {
-    let starts: Vec<String> = alert.starts.iter().map(u32::to_string).collect();
-    format!(
-        "{} beside {}, in start {}: {}",
-        code(&alert.cell),
-        code(&alert.node),
-        starts.join(", "),
-        inline(&alert.text)
-    )
 }
 
 fn names_markdown(starts: &[StartName]) -> String {

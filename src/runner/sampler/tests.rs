@@ -212,24 +212,42 @@ async fn beats_are_whole_multiples_and_mark_node_and_state() {
 
 #[tokio::test(start_paused = true)]
 async fn a_source_that_hangs_is_done_without_and_holds_nobody_up() {
-    for (slow, n_read) in [
-        (Slow(None), 1),
-        (Slow(Some(Duration::from_millis(2500))), 2),
-    ] {
-        let meter = Meter::new(slow);
-        let sampler = sampler(&[7], &meter, SECOND);
-        tokio::time::sleep(Duration::from_millis(4500)).await;
-        let samples = sampler.drain().samples;
-        // The beat is kept, and what answers is there.
-        assert_eq!(at(&samples)[..4], [0, 1000, 2000, 3000]);
-        assert!(samples.iter().all(|sample| sample.container.is_none()));
-        assert!(
-            samples
-                .iter()
-                .all(|sample| sample.host.is_some() && sample.gpus.is_some())
-        );
-        assert_eq!(meter.n_read.load(Ordering::Relaxed), n_read);
+    let meter = Meter::new(Slow(None));
+    let sampler = sampler(&[7], &meter, SECOND);
+    tokio::time::sleep(Duration::from_millis(4500)).await;
+    let samples = sampler.drain().samples;
+    // The beat is kept, and what answers is there.
+    assert_eq!(at(&samples), [0, 1000, 2000, 3000, 4000]);
+    assert!(samples.iter().all(|sample| sample.container.is_none()));
+    for sample in &samples {
+        assert!(sample.host.is_some() && sample.gpus.is_some());
     }
+    assert_eq!(meter.n_read.load(Ordering::Relaxed), 1);
+}
+
+/// The number of the engine's reading in each of ten samples.
+async fn readings(took: u64, beat: u64) -> Vec<Option<u64>> {
+    let meter = Meter::new(Slow(Some(Duration::from_millis(took))));
+    let sampler = sampler(&[], &meter, Duration::from_millis(beat));
+    tokio::time::sleep(Duration::from_millis(10 * beat - 1)).await;
+    let samples = sampler.drain().samples;
+    let readings = samples.iter().map(|sample| sample.container?.memory_bytes);
+    readings.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_slow_source_says_late_belongs_to_the_next_sample() {
+    // As an older Docker daemon, which answers at its own beat of a second.
+    let daemon = readings(1001, 1000).await;
+    assert_eq!(daemon[..5], [None, None, Some(1), Some(2), Some(3)]);
+    let in_time = readings(990, 1000).await;
+    assert_eq!(in_time[..4], [Some(1), Some(2), Some(3), Some(4)]);
+    // An answer stands in one sample, however many beats it took.
+    let short = readings(350, 100).await;
+    assert_eq!(short.iter().flatten().count(), 2, "{short:?}");
+    // Nobody waits a minute for an answer, and none is told a minute late.
+    let long = readings(2500, 60_000).await;
+    assert!(long.iter().all(Option::is_none), "{long:?}");
 }
 
 #[tokio::test(start_paused = true)]
