@@ -1,9 +1,9 @@
 //! The `tool-calling` workload: does a tool call of the model arrive as a call, and is it right?
 //!
 //! Short exchanges beside the scenarios look at the chat template, and at how the model writes a
-//! call that no parser reads.
-//! Then every scenario is asked alone, streamed and whole, and again by several users at once.
-//! What the answers are worth is judged in `judge.rs`, summed up in `report.rs`.
+//! call that no parser reads. Then every scenario is asked alone, streamed and whole, and again
+//! by several users at once. What the answers are worth is judged in `judge.rs`, summed up in
+//! `report.rs`.
 
 mod conversation;
 #[cfg(test)]
@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::load::control::Control;
 use crate::load::reason::reason;
-use crate::load::stream::{ChatRequest, Exchange, LoopWatch};
+use crate::load::stream::{ChatRequest, Exchange};
 use crate::load::workload::context::NodeContext;
 use crate::load::workload::tool_calling::conversation::{Conversation, Manner, Offer};
 use crate::load::workload::tool_calling::judge::{Given, Judge, StepVerdict};
@@ -42,7 +42,6 @@ pub async fn run(context: &NodeContext<'_>, spec: &ToolCallingSpec) -> NodeRepor
         Err(because) => return context.failed(because),
     };
     let started = Instant::now();
-    let watch = LoopWatch::start();
     let session = Session {
         context,
         spec,
@@ -66,7 +65,6 @@ pub async fn run(context: &NodeContext<'_>, spec: &ToolCallingSpec) -> NodeRepor
         probe,
         runs: &runs,
         ended_early: session.silence(&runs),
-        client: context.streamer.health(&watch),
         took_ms: context.server.scale().told_ms(started.elapsed()),
     })
 }

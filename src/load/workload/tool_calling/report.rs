@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use crate::load::reason::{reason, tally};
 use crate::load::workload::tool_calling::judge::{Given, StepVerdict, WordsVerdict};
-use crate::measure::client::ClientHealth;
 use crate::measure::kind::tool_calling::advice::{InForce, advice};
 use crate::measure::kind::tool_calling::format::CallFormat;
 use crate::measure::kind::tool_calling::{
@@ -64,7 +63,6 @@ pub struct Whole<'a> {
     pub runs: &'a [Run],
     /// Why it ended before all scenarios were asked.
     pub ended_early: Option<String>,
-    pub client: Option<ClientHealth>,
     pub took_ms: f64,
 }
 
@@ -116,7 +114,8 @@ pub fn summarise(whole: &Whole<'_>) -> NodeReport {
         n_requests,
         n_failed,
         notes,
-        client: whole.client,
+        // Whoever runs the node adds how its client did.
+        client: None,
         detail: Some(NodeDetail::ToolCalling(detail)),
     }
 }

@@ -95,7 +95,6 @@ fn report(runs: &[(usize, Way, &[Bring])]) -> NodeReport {
         probe: Probe::default(),
         runs: &runs,
         ended_early: None,
-        client: None,
         took_ms: 5.0,
     })
 }
@@ -269,7 +268,6 @@ fn what_is_kept_to_read_is_bounded() {
         },
         runs: &runs,
         ended_early: Some("the engine stopped answering".to_owned()),
-        client: None,
         took_ms: 5.0,
     });
     let detail = detail(&report);
