@@ -210,6 +210,17 @@ fn a_refused_request_brings_no_call_and_its_words_are_kept() {
 }
 
 #[test]
+fn an_answer_that_was_swallowed_does_not_show_that_nothing_was_called() {
+    let report = report(&[
+        (2, Way::Streamed, &[Text("")]),
+        (2, Way::Whole, &[Text("")]),
+    ]);
+    assert_eq!(metric(&report, "swallowed"), Some(1.0));
+    assert_eq!(metric(&report, "none_called"), None);
+    assert_eq!(metric(&report, "solved"), Some(0.0));
+}
+
+#[test]
 fn streamed_and_whole_are_compared_until_they_part() {
     let report = report(&[
         (1, Way::Streamed, &[ADA, PAY, Text("R9")]),
