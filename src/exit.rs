@@ -23,6 +23,9 @@ pub enum Exit {
     /// The run stopped before its end for the machine's fault, or at its deadline; it can be
     /// resumed.
     Stopped,
+    /// `load` measured, and what it measured was the client: its numbers say nothing of the
+    /// server.
+    ClientBound,
     /// The user stopped the run; it can be resumed.
     Interrupted,
 }
@@ -39,6 +42,7 @@ impl Exit {
             Self::NotPrepared => 5,
             Self::Locked => 6,
             Self::Stopped => 7,
+            Self::ClientBound => 8,
             Self::Interrupted => 130,
         }
     }

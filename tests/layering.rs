@@ -44,7 +44,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("bollard", &["runtime/docker/"]),
     ("polars", &["decide/frame", "store/parquet"]),
     ("petgraph", &["plan/dag.rs"]),
-    ("indicatif", &["ui/progress.rs", "ui/pull.rs"]),
+    (
+        "indicatif",
+        &["ui/load_progress.rs", "ui/progress.rs", "ui/pull.rs"],
+    ),
     ("reqwest", &["load/"]),
     ("hyper", &["load/stream/"]),
     ("hdrhistogram", &["measure/histogram.rs"]),

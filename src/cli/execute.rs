@@ -14,7 +14,7 @@ use crate::cli::{display, engine_choice, host, report, signals, watch};
 use crate::exit::Exit;
 use crate::host::proc::ProcHost;
 use crate::id::{RunId, sha256_hex};
-use crate::load::HttpLoad;
+use crate::load::{HttpLoad, Lateness};
 use crate::manifest::{Engines, Manifest, RunEnding, RunRecord, SourceCopy};
 use crate::outcome::RuntimeFacts;
 use crate::plan::blocks::{PlannedAttempt, plan};
@@ -213,7 +213,12 @@ async fn drive<R: Runtime>(
     let (watchers, events) = mpsc::unbounded_channel();
     let tally = Tally::new(manifest.clone(), planned.clone(), stored.settled.clone());
     let showing = tokio::spawn(display::show(events, tally, output.format, output.progress));
-    let load = HttpLoad::new(manifest.experiment.profile.engine.request_timeout)?;
+    let lateness = match manifest.is_stand_in() {
+        true => Lateness::IsNoted,
+        false => Lateness::Invalidates,
+    };
+    let request_timeout = manifest.experiment.profile.engine.request_timeout;
+    let load = HttpLoad::new(request_timeout)?.when_late(lateness);
     let finished = Dispatcher {
         runtime: &runtime,
         load: &load,

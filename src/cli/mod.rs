@@ -11,6 +11,7 @@ mod engine_choice;
 mod execute;
 mod fault;
 mod host;
+mod load;
 mod man;
 mod plan;
 mod rehearse;
@@ -42,6 +43,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         args::Verb::Resume(args) => resume::resume(&args),
         args::Verb::Report(args) => report::report(&args),
         args::Verb::Diagnose(args) => diagnose::diagnose(&args),
+        args::Verb::Load(args) => load::load(&args),
         args::Verb::Doctor(args) => doctor::doctor(&args),
         args::Verb::Clean(args) => clean::clean(&args),
         args::Verb::Schema(args) => schema::schema(&args),

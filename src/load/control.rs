@@ -133,6 +133,20 @@ impl<'a> Control<'a> {
         })
     }
 
+    /// The first model that the server lists.
+    ///
+    /// # Errors
+    /// When `/v1/models` cannot be read or lists none.
+    pub async fn first_model(&self) -> Result<String, ControlError> {
+        let step = "/v1/models";
+        let body = self.ask_json(Method::GET, step, None, STEP_TIMEOUT).await?;
+        let first = body.pointer("/data/0/id").and_then(Value::as_str);
+        first.map(str::to_owned).ok_or_else(|| {
+            let detail = "no model is listed".to_owned();
+            ControlError::Garbled { step, detail }
+        })
+    }
+
     async fn complete_one_token(&self) -> Result<(), ControlError> {
         let step = "/v1/chat/completions";
         let request = json!({

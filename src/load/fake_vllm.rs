@@ -43,6 +43,10 @@ pub enum Reply {
     FinishReason(&'static str),
     /// The connection ends before the response begins.
     Reset,
+    /// These deltas in place of the usual ones.
+    Deltas(Vec<Value>),
+    /// A proper one, after which the connection is closed without a word.
+    ProperThenClosed,
 }
 
 /// What the server is; tests change it at any time.
@@ -63,6 +67,8 @@ pub struct Engine {
     pub replies: VecDeque<Reply>,
     /// Bodies of the streamed requests so far.
     pub streamed: Vec<Value>,
+    /// Connections so far.
+    pub n_connections: usize,
     seen: HashSet<String>,
     queries: u64,
     hits: u64,
@@ -89,6 +95,7 @@ impl FakeVllm {
             has_metrics: true,
             replies: VecDeque::new(),
             streamed: Vec::new(),
+            n_connections: 0,
             seen: HashSet::new(),
             queries: 0,
             hits: 0,
@@ -97,6 +104,7 @@ impl FakeVllm {
         let shared = Arc::clone(&engine);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                shared.lock().unwrap().n_connections += 1;
                 tokio::spawn(serve(stream, Arc::clone(&shared)));
             }
         });
@@ -318,11 +326,17 @@ async fn stream_reply(stream: &mut TcpStream, reply: Reply, usage: Value) -> Opt
         .await?;
     sleep(PREFILL).await;
     let n_tokens = usage["completion_tokens"].as_u64().unwrap() as usize;
-    let n_sent = match reply {
-        Reply::Stall(n) | Reply::Cut(n) | Reply::EndEarly(n) => n,
+    let n_sent = match &reply {
+        Reply::Stall(n) | Reply::Cut(n) | Reply::EndEarly(n) => *n,
         Reply::Endless => usize::MAX,
+        Reply::Deltas(_) => 0,
         _ => n_tokens,
     };
+    if let Reply::Deltas(deltas) = &reply {
+        for delta in deltas {
+            writer.choice(delta.clone(), Value::Null).await?;
+        }
+    }
     for number in 0..n_sent {
         writer
             .choice(json!({ "content": format!(" w{number}") }), Value::Null)
@@ -330,7 +344,7 @@ async fn stream_reply(stream: &mut TcpStream, reply: Reply, usage: Value) -> Opt
         // Tokens that arrive together have no time between them.
         sleep(Duration::from_millis(2)).await;
     }
-    match reply {
+    match &reply {
         Reply::Stall(_) => {
             std::future::pending::<()>().await;
         }
@@ -364,7 +378,8 @@ async fn stream_reply(stream: &mut TcpStream, reply: Reply, usage: Value) -> Opt
     if reply != Reply::NoDone {
         writer.event("[DONE]").await?;
     }
-    writer.end().await
+    writer.end().await?;
+    (reply != Reply::ProperThenClosed).then_some(())
 }
 
 struct EventWriter<'a> {

@@ -11,18 +11,29 @@ use crate::load::prompt::{PromptSearch, SearchStep};
 use crate::load::stream::{LoopWatch, RequestLimits, Streamer};
 use crate::load::workload;
 use crate::load::workload::context::{NodeContext, failed};
-use crate::measure::node::NodeReport;
+use crate::measure::node::{NodeReport, NodeStatus};
 use crate::measure::prompt::{NodePrompts, Prompt, PromptBook};
 use crate::outcome::EngineFacts;
 use crate::runner::meter::GaugeMeter;
 use crate::runner::ports::{Load, LoadError, NodeRun, Observed, Probe, ReadyServer, Target};
 use crate::spec::experiment::Workload;
 
+/// What it means for a node that the client was late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lateness {
+    /// The node counts for nothing: what was measured is the client.
+    Invalidates,
+    /// It is told. For stand-ins, which share this machine's cores with the client by design,
+    /// and whose numbers say nothing of an engine anyway.
+    IsNoted,
+}
+
 /// Talks to engines over HTTP/1.1.
 #[derive(Debug, Clone)]
 pub struct HttpLoad {
     client: reqwest::Client,
     limits: RequestLimits,
+    lateness: Lateness,
 }
 
 impl HttpLoad {
@@ -43,7 +54,32 @@ impl HttpLoad {
         Ok(Self {
             client: new_client()?,
             limits,
+            lateness: Lateness::IsNoted,
         })
+    }
+
+    /// The same with another meaning of the client's lateness; it is only noted otherwise.
+    #[must_use]
+    pub fn when_late(self, lateness: Lateness) -> Self {
+        Self { lateness, ..self }
+    }
+
+    /// How the client did during a node, and what follows from it.
+    fn judge(&self, report: &mut NodeReport, streamer: &Streamer, watch: &LoopWatch) {
+        report.client = streamer.health(watch);
+        let Some(because) = report
+            .client
+            .and_then(|health| health.bottleneck(streamer.ttft_p50_ms()))
+        else {
+            return;
+        };
+        match (self.lateness, &report.status) {
+            (Lateness::Invalidates, NodeStatus::Completed) => {
+                report.status = NodeStatus::Invalid { because };
+            }
+            // Why a node failed matters more than how it was measured.
+            (Lateness::Invalidates | Lateness::IsNoted, _) => report.notes.push(because),
+        }
     }
 
     fn control<'a>(&'a self, target: &'a Target) -> Control<'a> {
@@ -167,7 +203,7 @@ impl Load for HttpLoad {
             upstream: node.upstream,
         };
         let mut report = workload::run(&context, &node.workload.spec).await;
-        report.client = streamer.health(&watch);
+        self.judge(&mut report, &streamer, &watch);
         report
     }
 }

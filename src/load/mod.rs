@@ -1,14 +1,19 @@
 //! Talks HTTP to engines: asks whether they serve and what they are, cuts prompts by their
 //! tokenizers, and runs the workloads against them.
 
+pub mod arrival;
 pub mod chat;
 pub mod client;
 pub mod control;
 pub mod gauges;
+pub mod generator;
 mod http_load;
 pub mod metrics;
+pub mod pacer;
 pub mod prompt;
+pub mod prompt_source;
 pub mod proof;
+pub mod random;
 pub mod reason;
 pub mod sse;
 pub mod stream;
@@ -22,5 +27,5 @@ mod fake_vllm;
 #[cfg(test)]
 mod tests;
 
-pub use http_load::HttpLoad;
+pub use http_load::{HttpLoad, Lateness};
 pub use stream::RequestLimits;

@@ -1,8 +1,8 @@
 //! Text for prompts: common English words in an order that a seed decides.
 //!
-//! The generator is our own, so that a seed gives the same prompts in every version: SplitMix64
-//! (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014). Knows
-//! nothing of tokens.
+//! A seed gives the same prompts in every version. Knows nothing of tokens.
+
+use crate::load::random::SplitMix64;
 
 /// The words. None is the beginning of another, so that two texts with different first words
 /// differ from their first token on for all but very odd tokenizers.
@@ -42,26 +42,16 @@ const WORDS: [&str; 256] = [
 /// An endless sequence of words, the same for the same seed and ordinal.
 #[derive(Debug, Clone)]
 pub struct WordStream {
-    state: u64,
+    numbers: SplitMix64,
 }
 
 impl WordStream {
     /// The words of the `ordinal`-th text of a seed.
     pub fn new(seed: u64, ordinal: u32) -> Self {
-        let mut mixer = Self { state: seed };
-        let mixed = mixer.next_number();
+        let mixed = SplitMix64::new(seed).next_number();
         Self {
-            state: mixed.wrapping_add(u64::from(ordinal)),
+            numbers: SplitMix64::new(mixed.wrapping_add(u64::from(ordinal))),
         }
-    }
-
-    /// SplitMix64: a Weyl sequence, each member scrambled.
-    fn next_number(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
     }
 }
 
@@ -70,14 +60,14 @@ impl Iterator for WordStream {
 
     fn next(&mut self) -> Option<&'static str> {
         // The list has 256 words, so that the top byte picks each with equal chance.
-        Some(WORDS[usize::from(self.next_number().to_be_bytes()[0])])
+        Some(WORDS[usize::from(self.numbers.next_number().to_be_bytes()[0])])
     }
 }
 
 /// The first two words of the `ordinal`-th text of a seed: no two ordinals below 65,536 have
 /// both in common, and no two that are less than 256 apart have the first one in common.
 pub fn opening(seed: u64, ordinal: u32) -> [&'static str; 2] {
-    let offset = WordStream { state: seed }.next_number().to_be_bytes()[0];
+    let offset = SplitMix64::new(seed).next_number().to_be_bytes()[0];
     let [.., high, low] = ordinal.to_be_bytes();
     // An odd factor permutes the residues of 256.
     let first = low.wrapping_mul(157).wrapping_add(offset);
@@ -101,25 +91,6 @@ mod tests {
             let n_extensions = WORDS.iter().filter(|other| other.starts_with(word)).count();
             assert_eq!(n_extensions, 1, "{word}");
         }
-    }
-
-    #[test]
-    fn the_generator_is_splitmix64() {
-        // The first outputs for the seed 1234567 in the reference implementation.
-        let mut stream = WordStream { state: 1_234_567 };
-        let numbers = [
-            stream.next_number(),
-            stream.next_number(),
-            stream.next_number(),
-        ];
-        assert_eq!(
-            numbers,
-            [
-                6_457_827_717_110_365_317,
-                3_203_168_211_198_807_973,
-                9_817_491_932_198_370_423
-            ]
-        );
     }
 
     #[test]

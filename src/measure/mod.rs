@@ -5,6 +5,7 @@ pub mod activity;
 pub mod client;
 pub mod histogram;
 pub mod kind;
+pub mod load_run;
 pub mod memory;
 pub mod metric;
 pub mod node;

@@ -3,6 +3,7 @@
 
 pub mod describe;
 pub mod jsonl;
+pub mod load_progress;
 pub mod plain;
 pub mod progress;
 pub mod pull;

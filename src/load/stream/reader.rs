@@ -168,3 +168,49 @@ impl Events {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(delta: &str, rest: &str) -> String {
+        format!("data: {{\"choices\":[{{\"delta\":{delta},{rest}}}]}}\n\n")
+    }
+
+    #[test]
+    fn instants_are_those_of_the_bytes_and_the_answer_begins_after_the_reasoning() {
+        let mut reader = StreamReader::new(5, Keep::Nothing);
+        let none = r#""finish_reason":null"#;
+        let role = chunk(r#"{"role":"assistant","content":""}"#, none);
+        let reasoning = chunk(r#"{"reasoning":"hm"}"#, none);
+        let content = chunk(r#"{"content":"so"}"#, none);
+        reader.take(role.as_bytes(), 10).unwrap();
+        assert!(!reader.has_token());
+        // An event is of the instant at which its last byte came.
+        let (front, back) = reasoning.split_at(20);
+        reader.take(front.as_bytes(), 20).unwrap();
+        reader.take(back.as_bytes(), 30).unwrap();
+        assert!(reader.has_token());
+        let together = format!("{content}{content}");
+        reader.take(together.as_bytes(), 40).unwrap();
+        let end = chunk("{}", r#""finish_reason":"stop""#);
+        reader.take(end.as_bytes(), 50).unwrap();
+        assert!(!reader.is_done());
+        reader.take(b"data: [DONE]\n\n", 60).unwrap();
+        assert!(reader.is_done());
+        assert_eq!(reader.end(), Ok(()));
+        let (instants, said) = reader.finish();
+        let expected = Instants {
+            due: 5,
+            sent: 5,
+            first_token: Some(30),
+            first_answer: Some(40),
+            last_token: Some(40),
+            end: 60,
+            tokens: vec![30, 40, 40].into(),
+        };
+        assert_eq!(instants, expected);
+        assert_eq!(said.finish_reason.as_deref(), Some("stop"));
+        assert_eq!((said.usage, said.answer), (None, None));
+    }
+}

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use hyper::Response;
-use hyper::body::Body;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use tokio::net::TcpStream;
@@ -47,8 +46,17 @@ struct Shared {
     address: OnceLock<SocketAddr>,
     /// Connections between two requests, the one used last at the end.
     idle: Mutex<Vec<Connection>>,
+    watched: Mutex<Watched>,
+}
+
+/// What the client needs to know of its requests to judge itself, in milliseconds of this
+/// machine's clock.
+#[derive(Debug, Default)]
+struct Watched {
     /// Due to sent, of every request that was written.
-    delays: Mutex<Histogram>,
+    delay: Histogram,
+    /// Due to first token, of those that succeeded.
+    ttft: Histogram,
 }
 
 impl Streamer {
@@ -72,7 +80,7 @@ impl Streamer {
                 activity,
                 address: OnceLock::new(),
                 idle: Mutex::default(),
-                delays: Mutex::default(),
+                watched: Mutex::default(),
             }),
         })
     }
@@ -128,9 +136,16 @@ impl Streamer {
     /// How this client did so far; `None` while nothing was sent or the loop was not looked at.
     pub fn health(&self, watch: &LoopWatch) -> Option<ClientHealth> {
         Some(ClientHealth {
-            schedule_delay_ms: self.shared.delays().summary()?,
+            schedule_delay_ms: self.shared.watched().delay.summary()?,
             loop_lag_ms: watch.summary()?,
         })
+    }
+
+    /// The median time to first token so far, in milliseconds of this machine's clock: what the
+    /// client's lateness is to be compared with.
+    pub fn ttft_p50_ms(&self) -> Option<f64> {
+        let ttft = self.shared.watched().ttft.summary()?;
+        Some(ttft.p50)
     }
 
     fn due(&self, request: &ChatRequest) -> u64 {
@@ -149,8 +164,12 @@ impl Streamer {
     ) -> Exchange {
         if let Some(written) = written {
             instants.sent = written;
-            let delay = written.saturating_sub(due);
-            self.shared.delays().record(delay as f64 / 1e6);
+            let mut watched = self.shared.watched();
+            let since_due = |at: u64| at.saturating_sub(due) as f64 / 1e6;
+            watched.delay.record(since_due(written));
+            if let (Ok(()), Some(first)) = (&result, instants.first_token) {
+                watched.ttft.record(since_due(first));
+            }
         }
         if instants.end == due {
             instants.end = nanos_since(self.shared.origin);
@@ -281,8 +300,12 @@ impl Shared {
         // Reading to the end lets the connection be used again; how it ends is of no interest
         // any more.
         let drained = timeout(DRAIN_TIMEOUT, async {
-            while let Ok(Some(Ok(_))) = connection.frame(&mut body, patience).await {}
-            body.is_end_stream()
+            loop {
+                match connection.frame(&mut body, patience).await {
+                    Ok(Some(Ok(_))) => {}
+                    end => break matches!(end, Ok(None)),
+                }
+            }
         });
         match drained.await {
             Ok(true) => Ok(Ending::Whole),
@@ -327,9 +350,9 @@ impl Shared {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn delays(&self) -> MutexGuard<'_, Histogram> {
+    fn watched(&self) -> MutexGuard<'_, Watched> {
         // As above: a record that is missing falsifies none of the others.
-        self.delays.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,14 +1,19 @@
 //! The streaming client against a fake vLLM: every way in which an answer can be no
 //! measurement, connections that are kept and lost, and what is in flight.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::load::bench::LIMITS;
 use crate::load::fake_vllm::{FakeVllm, KEY, MODEL, PREFILL, Reply, target_at};
-use crate::load::stream::{ChatRequest, Exchange, RequestLimits, SpeedRequest, Streamer};
+use crate::load::stream::{
+    ChatRequest, Exchange, LoopWatch, RequestLimits, SpeedRequest, Streamer, ToolCall,
+};
+use crate::measure::activity::{Activity, EngineState};
 use crate::measure::request::{RequestFailure, Usage};
 use crate::runner::ports::Target;
 use crate::time_scale::TimeScale;
@@ -192,4 +197,121 @@ async fn a_key_that_is_not_accepted_is_a_401() {
         ask(&fake, Reply::Proper, LIMITS).await.failure,
         Some(expected)
     );
+}
+
+#[tokio::test]
+async fn connections_are_kept_and_a_closed_one_is_no_failure() {
+    let fake = FakeVllm::start().await;
+    let streamer = streamer(&fake.target, LIMITS);
+    for _ in 0..3 {
+        assert_eq!(streamer.send(&request()).await.failure, None);
+    }
+    assert_eq!(fake.engine().n_connections, 1);
+    fake.reply_with([Reply::ProperThenClosed]);
+    for _ in 0..2 {
+        assert_eq!(streamer.send(&request()).await.failure, None);
+        // The end of the connection is on its way while the next request is made.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(fake.engine().n_connections, 2);
+    assert_eq!(fake.engine().streamed.len(), 5);
+    assert_eq!(streamer.connect_ahead(3).await, 4);
+}
+
+#[tokio::test]
+async fn what_is_said_is_kept_where_it_is_wanted() {
+    let fake = FakeVllm::start().await;
+    let call = json!({ "index": 0, "id": "c1", "function": { "name": "f", "arguments": "{" } });
+    let deltas = vec![
+        json!({ "reasoning": "hm, " }),
+        json!({ "reasoning": "yes" }),
+        json!({ "content": "so:" }),
+        json!({ "tool_calls": [call] }),
+        json!({ "tool_calls": [{ "index": 0, "function": { "arguments": "}" } }] }),
+    ];
+    fake.reply_with([Reply::Deltas(deltas.clone()), Reply::Deltas(deltas)]);
+    let streamer = streamer(&fake.target, LIMITS);
+    let kept = streamer.send(&request().keeping_answer()).await;
+    let answer = kept.answer.unwrap();
+    assert_eq!(
+        (answer.reasoning.as_str(), answer.content.as_str()),
+        ("hm, yes", "so:")
+    );
+    let call = ToolCall {
+        id: Some("c1".to_owned()),
+        name: "f".to_owned(),
+        arguments: "{}".to_owned(),
+    };
+    assert_eq!(answer.tool_calls, [call]);
+    assert_eq!(kept.instants.tokens.len(), 5);
+    assert!(kept.instants.first_answer >= kept.instants.first_token);
+    assert_eq!(streamer.send(&request()).await.answer, None);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_streamed_is_read_whole() {
+    let fake = FakeVllm::start().await;
+    let streamer = streamer(&fake.target, LIMITS);
+    let body = json!({ "model": MODEL, "messages": [], "max_tokens": 1 });
+    let request = ChatRequest::new(body.to_string()).keeping_answer();
+    let whole = streamer.send_whole(&request).await;
+    assert_eq!(whole.failure, None);
+    assert_eq!(whole.answer.unwrap().content, "Hi");
+    assert_eq!(whole.finish_reason.as_deref(), Some("length"));
+    assert_eq!(whole.instants.first_token, None);
+    assert!(whole.instants.end > whole.instants.sent);
+
+    fake.engine().completion = 500;
+    let failed = streamer.send_whole(&request).await;
+    assert!(matches!(
+        failed.failure,
+        Some(RequestFailure::Status { status: 500, .. })
+    ));
+    // A stream in place of it is none.
+    let garbled = streamer.send_whole(&self::request()).await.failure;
+    assert!(matches!(garbled, Some(RequestFailure::Garbled { .. })));
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_told_until_it_ends_or_is_given_up() {
+    let fake = FakeVllm::start().await;
+    let activity = Arc::new(Activity::default());
+    let streamer =
+        Streamer::new(&fake.target, LIMITS, Instant::now(), Arc::clone(&activity)).unwrap();
+    assert_eq!(streamer.send(&request()).await.failure, None);
+    assert_eq!(activity.state(), EngineState::Idle);
+    for (tokens, state) in [(0, EngineState::Prefill), (2, EngineState::Decode)] {
+        fake.reply_with([Reply::Stall(tokens)]);
+        let request = request();
+        let sending = streamer.send(&request);
+        let seen = async {
+            while activity.state() != state {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            exchange = sending => panic!("{exchange:?}"),
+            () = seen => {}
+        }
+        assert_eq!(activity.state(), EngineState::Idle);
+    }
+}
+
+#[tokio::test]
+async fn lateness_is_counted_from_the_instant_a_request_was_due() {
+    let fake = FakeVllm::start().await;
+    let streamer = streamer(&fake.target, LIMITS);
+    let watch = LoopWatch::start();
+    assert_eq!(streamer.health(&watch), None);
+    let due = Instant::now();
+    tokio::time::sleep(Duration::from_millis(80)).await;
+    let exchange = streamer.send(&request().due_at(due)).await;
+    let late = exchange.instants.sent - exchange.instants.due;
+    assert!(late >= 80_000_000, "{late}");
+    assert!(exchange.instants.first_token.unwrap() >= exchange.instants.due + late);
+    let health = streamer.health(&watch).unwrap();
+    assert_eq!(health.schedule_delay_ms.n, 1);
+    assert!(health.schedule_delay_ms.max >= 80.0);
+    assert!(health.bottleneck(None).is_some());
+    assert!(streamer.ttft_p50_ms().unwrap() >= 80.0);
 }
