@@ -15,7 +15,7 @@ use crate::cli::fault::BadInput;
 use crate::cli::signals;
 use crate::exit::Exit;
 use crate::load::RequestLimits;
-use crate::load::arrival::Arrival;
+use crate::spec::workload::arrival::Arrival;
 use crate::load::client::new_client;
 use crate::load::control::{Control, ControlError};
 use crate::load::generator::{Collector, Generator, LoadPlan, Pace};

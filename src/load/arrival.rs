@@ -6,15 +6,7 @@
 use std::time::Duration;
 
 use crate::load::random::SplitMix64;
-
-/// How the gaps between requests are spread around their mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
-    /// All gaps are the same.
-    Constant,
-    /// Gaps are exponential, as of many users that know nothing of each other.
-    Poisson,
-}
+use crate::spec::workload::arrival::Arrival;
 
 /// The instants at which requests are due, as distances from the start, without end. The first
 /// one is due at the start where gaps are constant, and after a first gap where they are not.

@@ -10,11 +10,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::load::arrival::{Arrival, Schedule};
+use crate::load::arrival::Schedule;
 use crate::load::pacer::wait_until;
 use crate::load::prompt_source::PromptSource;
 use crate::load::stream::{ChatRequest, Exchange, SpeedRequest, Streamer};
 use crate::measure::request::{Request, RequestRole};
+use crate::spec::workload::arrival::Arrival;
 
 /// What a load is called in the records of its requests.
 const NODE: &str = "load";

@@ -55,6 +55,13 @@ impl WordStream {
     }
 }
 
+impl WordStream {
+    /// A number from 0 to below 1, of the next 53 bits.
+    pub fn next_share(&mut self) -> f64 {
+        (self.next_number() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
 impl Iterator for WordStream {
     type Item = &'static str;
 
@@ -76,6 +83,15 @@ pub fn opening(seed: u64, ordinal: u32) -> [&'static str; 2] {
         .wrapping_add(offset)
         .wrapping_add(first);
     [WORDS[usize::from(first)], WORDS[usize::from(second)]]
+}
+
+/// The first words of the `serial`-th text of a long row of them: no two serials have all in
+/// common, and no two that are less than 65,536 apart the first two.
+pub fn serial_opening(seed: u64, serial: u32) -> [&'static str; 4] {
+    let [highest, higher, ..] = serial.to_be_bytes();
+    let [first, second] = opening(seed, serial);
+    let word = |byte: u8| WORDS[usize::from(byte)];
+    [first, second, word(higher), word(highest)]
 }
 
 #[cfg(test)]

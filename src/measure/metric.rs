@@ -69,6 +69,8 @@ pub enum Unit {
     Milliseconds,
     TokensPerSecond,
     Percent,
+    PercentPerHour,
+    RequestsPerSecond,
     /// A ratio or a share of 1: no unit to write.
     One,
 }
@@ -80,6 +82,8 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::TokensPerSecond => "tok/s",
             Self::Percent => "%",
+            Self::PercentPerHour => "%/h",
+            Self::RequestsPerSecond => "req/s",
             Self::One => "",
         }
     }
@@ -92,7 +96,7 @@ pub enum Scale {
     Ratio,
     /// Within 0 and 1 (or 0 and 100 %): gates and display only.
     Proportion,
-    /// Of either sign: gates and display only.
+    /// Of either sign, or of which zero is a value like others: gates and display only.
     Signed,
 }
 
@@ -153,6 +157,36 @@ impl MetricDef {
     pub const fn tokens_per_second(name: &'static str, meaning: &'static str) -> Self {
         let (unit, scale) = (Unit::TokensPerSecond, Scale::Ratio);
         Self::of_every_cell(name, unit, scale, Shape::Distribution, meaning)
+    }
+
+    /// A speed of all requests together, in tokens per second: one number above zero.
+    pub const fn tokens_per_second_in_all(name: &'static str, meaning: &'static str) -> Self {
+        let (unit, scale) = (Unit::TokensPerSecond, Scale::Ratio);
+        Self::of_every_cell(name, unit, scale, Shape::Scalar, meaning)
+    }
+
+    /// One number above zero.
+    pub const fn requests_per_second(name: &'static str, meaning: &'static str) -> Self {
+        let (unit, scale) = (Unit::RequestsPerSecond, Scale::Ratio);
+        Self::of_every_cell(name, unit, scale, Shape::Scalar, meaning)
+    }
+
+    /// A change in per cent: one number of either sign.
+    pub const fn signed_percent(name: &'static str, meaning: &'static str) -> Self {
+        let (unit, scale) = (Unit::Percent, Scale::Signed);
+        Self::of_every_cell(name, unit, scale, Shape::Scalar, meaning)
+    }
+
+    /// A change over time: one number of either sign.
+    pub const fn percent_per_hour(name: &'static str, meaning: &'static str) -> Self {
+        let (unit, scale) = (Unit::PercentPerHour, Scale::Signed);
+        Self::of_every_cell(name, unit, scale, Shape::Scalar, meaning)
+    }
+
+    /// A time that may be zero, in milliseconds: one number.
+    pub const fn elapsed(name: &'static str, meaning: &'static str) -> Self {
+        let (unit, scale) = (Unit::Milliseconds, Scale::Signed);
+        Self::of_every_cell(name, unit, scale, Shape::Scalar, meaning)
     }
 
     /// How many times as much: one number above zero, without a unit.

@@ -3,6 +3,8 @@
 
 pub mod activity;
 pub mod client;
+pub mod climb;
+pub mod forecast;
 pub mod histogram;
 pub mod kind;
 pub mod load_run;
@@ -13,7 +15,12 @@ pub mod profiling;
 pub mod prompt;
 pub mod request;
 pub mod rubric;
+pub mod running;
 pub mod sample;
+pub mod saturation;
+pub mod slo;
+pub mod steady;
 pub mod summary;
+pub mod thinned;
 pub mod token_instants;
 pub mod trend;

@@ -6,6 +6,7 @@ pub mod check;
 pub mod dag;
 pub mod estimate;
 pub mod fit;
+pub mod handover;
 pub mod shuffle;
 
 pub use blocks::{PlannedAttempt, plan, remaining};

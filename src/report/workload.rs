@@ -3,7 +3,9 @@
 
 mod conversation;
 mod kv_cache;
+mod load;
 pub mod part;
+mod stability;
 mod tool_calling;
 
 use crate::decide::decision::{CellResult, Decision};

@@ -65,6 +65,10 @@ pub enum Shape {
     File,
     /// A value of a structure of its own, which whoever reads the key judges.
     Anything,
+    /// A list of numbers above 0, not empty.
+    Numbers {
+        whole: bool,
+    },
     /// The name of a kind of workload.
     Kind,
     /// `NODE.METRIC[.STAT]`.

@@ -205,6 +205,15 @@ fn of_shape(shape: Shape, presence: Presence) -> Map<String, Value> {
         Shape::Choice(words) => object(json!({ "enum": words })),
         Shape::EnvName => object(json!({ "type": "string", "pattern": flags::VARIABLE })),
         Shape::Texts => object(json!({ "type": "array", "items": { "type": "string" } })),
+        Shape::Numbers { whole } => object(json!({
+            "type": "array",
+            "minItems": 1,
+            "items": if whole {
+                json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX })
+            } else {
+                json!({ "type": "number", "exclusiveMinimum": 0 })
+            },
+        })),
         Shape::Kind => object(json!({ "enum": WorkloadKind::ALL.map(WorkloadKind::name) })),
         Shape::FaultKind => object(json!({ "enum": FaultKind::ALL.map(FaultKind::name) })),
         Shape::Starts => object(json!({ "anyOf": [
@@ -344,6 +353,8 @@ fn unit_of_bound(metric: &MetricDef) -> &'static str {
         (Unit::Milliseconds, _) => "(?:ms|s)",
         (Unit::TokensPerSecond, _) => "tok/s",
         (Unit::Percent, _) => "%",
+        (Unit::PercentPerHour, _) => "%/h",
+        (Unit::RequestsPerSecond, _) => "req/s",
         (Unit::One, Scale::Proportion) => "%?",
         (Unit::One, Scale::Ratio | Scale::Signed) => "",
     }

@@ -118,6 +118,8 @@ impl KeyTables {
                 .join(" or "),
             Shape::EnvName => "name of an environment variable".to_owned(),
             Shape::Texts => "list of texts".to_owned(),
+            Shape::Numbers { whole: true } => "list of whole numbers, at least 1".to_owned(),
+            Shape::Numbers { whole: false } => "list of numbers above 0".to_owned(),
             Shape::Kind => WorkloadKind::ALL
                 .map(|kind| format!("`\"{}\"`", kind.name()))
                 .join(" or "),

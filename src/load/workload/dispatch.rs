@@ -1,7 +1,7 @@
 //! Which code runs which kind.
 
 use crate::load::workload::context::{NodeContext, PromptNeeds};
-use crate::load::workload::{conversation, kv_cache, tool_calling};
+use crate::load::workload::{conversation, kv_cache, load, stability, tool_calling};
 use crate::measure::node::NodeReport;
 use crate::spec::workload::WorkloadSpec;
 
@@ -10,11 +10,9 @@ pub fn needs(spec: &WorkloadSpec) -> PromptNeeds {
     match spec {
         WorkloadSpec::KvCache(spec) => kv_cache::needs(spec),
         WorkloadSpec::Conversation(spec) => conversation::needs(spec),
-        WorkloadSpec::Reasoning(_)
-        | WorkloadSpec::ToolCalling(_)
-        | WorkloadSpec::Stability(_)
-        | WorkloadSpec::Load(_)
-        | WorkloadSpec::Command(_) => PromptNeeds::default(),
+        WorkloadSpec::Load(spec) => load::needs(spec),
+        WorkloadSpec::Stability(spec) => stability::needs(spec),
+        WorkloadSpec::Reasoning(_) | WorkloadSpec::ToolCalling(_) | WorkloadSpec::Command(_) => PromptNeeds::default(),
     }
 }
 
@@ -24,10 +22,9 @@ pub async fn run(context: &NodeContext<'_>, spec: &WorkloadSpec) -> NodeReport {
         WorkloadSpec::KvCache(spec) => kv_cache::run(context, spec).await,
         WorkloadSpec::Conversation(spec) => conversation::run(context, spec).await,
         WorkloadSpec::ToolCalling(spec) => tool_calling::run(context, spec).await,
-        WorkloadSpec::Reasoning(_)
-        | WorkloadSpec::Stability(_)
-        | WorkloadSpec::Load(_)
-        | WorkloadSpec::Command(_) => {
+        WorkloadSpec::Load(spec) => load::run(context, spec).await,
+        WorkloadSpec::Stability(spec) => stability::run(context, spec).await,
+        WorkloadSpec::Reasoning(_) | WorkloadSpec::Command(_) => {
             context.failed("this version cannot run this kind of workload".to_owned())
         }
     }

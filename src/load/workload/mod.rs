@@ -4,7 +4,10 @@ pub mod context;
 mod conversation;
 mod dispatch;
 mod kv_cache;
+mod load;
 mod speed;
+mod stability;
 mod tool_calling;
+mod traffic;
 
 pub use dispatch::{needs, run};

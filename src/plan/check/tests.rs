@@ -198,3 +198,27 @@ fn requests_that_no_engine_could_take_are_found() {
     );
     checked(&QUICKSTART.replace("prompt-tokens = 600", "prompt-tokens = 8176"));
 }
+
+#[test]
+fn a_load_can_start_only_from_what_a_former_load_found() {
+    let with = |after: &str, settings: &str| {
+        format!(
+            "profile = \"stand-in\"\n[matrix]\ngpu-mem = [0.9]\n\
+             [[workload]]\nname = \"kv\"\nkind = \"kv-cache\"\n\
+             [[workload]]\nname = \"first\"\nkind = \"load\"\nconcurrency = [1, 2]\n\
+             [[workload]]\nname = \"second\"\nkind = \"load\"\nafter = [\"{after}\"]\n\
+             start-from = \"{after}\"\nslo = [\"ttft.p95 < 1 s\"]\n{settings}\n\
+             [[objective]]\nmetric = \"second.ttft_ms\"\ngoal = \"min\"\n"
+        )
+    };
+    let users = "search = { from = 1, to = 8 }";
+    checked(&with("first", users));
+    assert_eq!(
+        rejected(&with("kv", users)),
+        ["`second` cannot start from `kv`: a kv-cache workload finds no level of load"]
+    );
+    assert_eq!(
+        rejected(&with("first", "rates = [0.5, 1.0]")),
+        ["`second` starts from requests per second, and `first` finds users at once"]
+    );
+}

@@ -3,7 +3,7 @@
 use crate::measure::metric::WorkloadKind;
 use crate::report::table::Table;
 use crate::report::view::WorkloadView;
-use crate::report::workload::{conversation, kv_cache, tool_calling};
+use crate::report::workload::{conversation, kv_cache, load, stability, tool_calling};
 
 /// A piece of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +23,8 @@ pub fn of(workload: &WorkloadView) -> Vec<Block> {
         WorkloadKind::KvCache => kv_cache::part(workload),
         WorkloadKind::Conversation => conversation::part(workload),
         WorkloadKind::ToolCalling => tool_calling::part(workload),
-        WorkloadKind::Reasoning
-        | WorkloadKind::Stability
-        | WorkloadKind::Load
-        | WorkloadKind::Command => Vec::new(),
+        WorkloadKind::Stability => stability::part(workload),
+        WorkloadKind::Load => load::part(workload),
+        WorkloadKind::Reasoning | WorkloadKind::Command => Vec::new(),
     }
 }

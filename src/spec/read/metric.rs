@@ -38,13 +38,29 @@ pub(super) struct Condition {
 
 /// A stretch of the text of one value, with its place in that text.
 #[derive(Clone)]
-struct Part<'a> {
-    text: &'a str,
-    range: Range<usize>,
+pub(super) struct Part<'a> {
+    pub text: &'a str,
+    pub range: Range<usize>,
+}
+
+/// `OP NUMBER UNIT`.
+pub(super) struct RightSide<'a> {
+    /// `None` when it is wrong, which is reported.
+    pub comparison: Option<Comparison>,
+    pub number: f64,
+    /// As it is written; empty for none.
+    pub unit: &'a str,
+    /// The place of number and unit.
+    pub at: Span,
+}
+
+/// Where the comparison of a condition begins.
+pub(super) fn operator(text: &str) -> Option<usize> {
+    text.find(['<', '>', '=', '!'])
 }
 
 impl<'a> Part<'a> {
-    fn of(whole: &'a str, range: Range<usize>) -> Self {
+    pub fn of(whole: &'a str, range: Range<usize>) -> Self {
         let text = &whole[range.clone()];
         let start = range.start + text.len() - text.trim_start().len();
         let text = text.trim();
@@ -197,16 +213,33 @@ impl Reader<'_> {
     /// Reads a gate's condition.
     pub fn condition(&mut self, node: &Node<'_>, nodes: &[NodeName]) -> Option<Condition> {
         let text = node.get_ref().as_str()?;
-        let Some(op_start) = text.find(['<', '>', '=', '!']) else {
+        let Some(op_start) = operator(text) else {
             self.report(
                 Diagnostic::error(self.span(node.span()), "this gate compares nothing")
                     .label("expected NODE.METRIC[.STAT] OP NUMBER UNIT, with OP one of < <= > >="),
             );
             return None;
         };
+        let resolved = self.metric_part(node, text, Part::of(text, 0..op_start), nodes);
+        let right = self.right_side(node, text, op_start)?;
+        let resolved = resolved?;
+        let bound = self.in_unit(right.at, &resolved.def, right.number, right.unit)?;
+        Some(Condition {
+            metric: resolved.metric,
+            comparison: right.comparison?,
+            bound,
+        })
+    }
+
+    /// What stands from the comparison on.
+    pub fn right_side<'a>(
+        &mut self,
+        node: &Node<'_>,
+        text: &'a str,
+        op_start: usize,
+    ) -> Option<RightSide<'a>> {
         let rest = text[op_start..].trim_start_matches(['<', '>', '=', '!']);
         let op = Part::of(text, op_start..text.len() - rest.len());
-        let resolved = self.metric_part(node, text, Part::of(text, 0..op_start), nodes);
         let comparison = match op.text {
             "<" => Some(Comparison::Less),
             "<=" => Some(Comparison::LessOrEqual),
@@ -249,24 +282,24 @@ impl Reader<'_> {
             );
             return None;
         };
-        let unit = Part::of(text, bound.range.start + digits..bound.range.end);
-        let resolved = resolved?;
-        let at = self.inside(node, text, bound.range);
-        let bound = self.in_unit(at, &resolved.def, number, unit.text)?;
-        Some(Condition {
-            metric: resolved.metric,
-            comparison: comparison?,
-            bound,
+        let unit = Part::of(text, bound.range.start + digits..bound.range.end).text;
+        Some(RightSide {
+            comparison,
+            number,
+            unit,
+            at: self.inside(node, text, bound.range),
         })
     }
 
     /// The bound in the metric's own unit.
-    fn in_unit(&mut self, at: Span, def: &MetricDef, number: f64, unit: &str) -> Option<f64> {
+    pub fn in_unit(&mut self, at: Span, def: &MetricDef, number: f64, unit: &str) -> Option<f64> {
         let bound = match (def.unit, unit) {
             (Unit::Milliseconds, "ms") => number,
             (Unit::Milliseconds, "s") => number * 1000.0,
             (Unit::TokensPerSecond, "tok/s") => number,
             (Unit::Percent, "%") => number,
+            (Unit::PercentPerHour, "%/h") => number,
+            (Unit::RequestsPerSecond, "req/s") => number,
             (Unit::One, "") => number,
             (Unit::One, "%") if def.scale == Scale::Proportion => number / 100.0,
             (expected, _) => {
@@ -286,7 +319,10 @@ impl Reader<'_> {
                         format!("write {number} %"),
                     ),
                     Unit::One => ("expected no unit".to_owned(), format!("write {number}")),
-                    Unit::TokensPerSecond | Unit::Percent => (
+                    Unit::TokensPerSecond
+                    | Unit::Percent
+                    | Unit::PercentPerHour
+                    | Unit::RequestsPerSecond => (
                         format!("expected {symbol}"),
                         format!("write {number} {symbol}"),
                     ),

@@ -8,9 +8,11 @@ mod experiment;
 mod knob;
 mod load;
 mod metric;
+mod numbers;
 mod profile;
 mod scalar;
 mod scenario;
+mod slo;
 mod walk;
 mod workload;
 

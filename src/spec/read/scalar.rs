@@ -62,6 +62,7 @@ pub(super) fn scalar(shape: Shape, value: &DeValue<'_>) -> Option<Result<Scalar,
         Shape::FaultKind => kind(value, &FaultKind::ALL.map(FaultKind::name)),
         Shape::Texts
         | Shape::Anything
+        | Shape::Numbers { .. }
         | Shape::Table(_)
         | Shape::Tables(_)
         | Shape::Workloads(_)

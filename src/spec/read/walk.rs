@@ -42,6 +42,8 @@ pub(super) struct DataFile {
 
 /// The keys of one table that are in the file, and the defaults of those that are not.
 pub(super) struct Fields<'n> {
+    /// Where a missing key is reported.
+    place: Place,
     present: Vec<Field<'n>>,
     /// By name: the plain values, read or by default.
     scalars: BTreeMap<&'static str, Scalar>,
@@ -256,7 +258,11 @@ impl<'t> Reader<'t> {
                 }
             }
         }
-        Fields { present, scalars }
+        Fields {
+            place: at,
+            present,
+            scalars,
+        }
     }
 
     fn unknown_key(
@@ -470,6 +476,8 @@ fn example(shape: Shape) -> String {
         Shape::Metric => "\"kv-cache.ttft_repeat_ms.p50\"".to_owned(),
         Shape::Condition => "\"kv-cache.success_rate >= 99 %\"".to_owned(),
         Shape::Texts => "[]".to_owned(),
+        Shape::Numbers { whole: true } => "[1, 2, 4]".to_owned(),
+        Shape::Numbers { whole: false } => "[0.5, 1.0]".to_owned(),
         Shape::Tables(keys) | Shape::Workloads(keys) | Shape::Faults(keys) => {
             let inner: Vec<String> = required(keys)
                 .map(|key| format!("{} = {}", key.name, example(key.shape)))
@@ -485,6 +493,11 @@ fn example(shape: Shape) -> String {
 }
 
 impl<'n> Fields<'n> {
+    /// Where a missing key is reported.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
     /// The key as it stands in the file.
     pub fn get(&self, name: &str) -> Option<Field<'n>> {
         self.present

@@ -40,7 +40,15 @@ impl WorkloadSpec {
 
     /// What it yields: what its kind always does, and what its file declares.
     pub fn metrics(&self) -> &[MetricDef] {
-        self.kind().metrics()
+        match self {
+            Self::Load(spec) => spec.metrics(),
+            Self::KvCache(_)
+            | Self::Conversation(_)
+            | Self::Reasoning(_)
+            | Self::ToolCalling(_)
+            | Self::Stability(_)
+            | Self::Command(_) => self.kind().metrics(),
+        }
     }
 
     /// The longest request that it sends; `None` where that is not known before.
@@ -48,11 +56,9 @@ impl WorkloadSpec {
         match self {
             Self::KvCache(spec) => Some(spec.longest_request()),
             Self::Conversation(spec) => spec.longest_request(),
-            Self::Reasoning(_)
-            | Self::ToolCalling(_)
-            | Self::Stability(_)
-            | Self::Load(_)
-            | Self::Command(_) => None,
+            Self::Stability(spec) => Some(spec.longest_request()),
+            Self::Load(spec) => Some(spec.longest_request()),
+            Self::Reasoning(_) | Self::ToolCalling(_) | Self::Command(_) => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a `[[workload]]` says, by kind.
 
+pub mod arrival;
 mod choice;
 pub mod command;
 pub mod conversation;

@@ -3,6 +3,7 @@
 mod command;
 mod conversation;
 mod dialogue;
+mod demand;
 mod kv_cache;
 mod load;
 mod of_kind;

@@ -1,0 +1,189 @@
+//! What the report shows of a `stability` workload: how it went over its course, and where that
+//! leads.
+
+use crate::decide::number;
+use crate::measure::kind::stability::{Detail, Drift};
+use crate::measure::node::NodeDetail;
+use crate::report::table::{Kind, MISSING, Table};
+use crate::report::text::{code, inline};
+use crate::report::view::{WorkloadStart, WorkloadView};
+use crate::report::workload::part::Block;
+
+pub fn part(workload: &WorkloadView) -> Vec<Block> {
+    let details: Vec<(&WorkloadStart, &Detail)> = workload
+        .starts
+        .iter()
+        .filter_map(|start| match start.detail.as_ref()? {
+            NodeDetail::Stability(detail) => Some((start, detail)),
+            _ => None,
+        })
+        .collect();
+    if details.is_empty() {
+        return Vec::new();
+    }
+    let mut blocks = vec![Block::Bullets(
+        details
+            .iter()
+            .map(|(start, detail)| sentence(start, detail))
+            .collect(),
+    )];
+    if details.iter().any(|(_, detail)| !detail.slopes.is_empty()) {
+        blocks.push(Block::Paragraph(
+            "What changed in its course: the Theil-Sen slope per hour with its 95 % interval, \
+             and where it leads if it goes on."
+                .to_owned(),
+        ));
+        blocks.push(Block::Table(slopes(&details)));
+    }
+    if details.iter().any(|(_, detail)| !detail.parts.is_empty()) {
+        blocks.push(Block::Paragraph(
+            "Its course in ten equal parts; times are medians in milliseconds.".to_owned(),
+        ));
+        blocks.push(Block::Table(parts(&details)));
+    }
+    blocks
+}
+
+fn sentence(start: &WorkloadStart, detail: &Detail) -> String {
+    let mut said = vec![format!("it lasted {}", span(detail.lasted_h))];
+    match detail.first_failure_ms {
+        Some(ms) => {
+            let kinds = detail.failures.iter();
+            let kinds: Vec<String> = kinds
+                .map(|failure| format!("{} x {}", failure.n, failure.what))
+                .collect();
+            said.push(format!(
+                "the first request failed after {} ({})",
+                span(ms / 3.6e6),
+                kinds.join(", ")
+            ));
+        }
+        None => said.push("no request failed".to_owned()),
+    }
+    if let Some(resolution) = detail.resolution {
+        said.push(format!(
+            "percentiles are within {} of their value",
+            number::chosen_percent(resolution)
+        ));
+    }
+    format!(
+        "{} start {}: {}.",
+        code(&start.cell),
+        start.start,
+        inline(&said.join("; "))
+    )
+}
+
+fn slopes(details: &[(&WorkloadStart, &Detail)]) -> Table {
+    let mut table = Table::default();
+    table.column("configuration", Kind::Name);
+    table.column("start", Kind::Number);
+    table.column("of", Kind::Words);
+    for header in ["at the end", "per hour", "95 % interval", "values"] {
+        table.column(header, Kind::Number);
+    }
+    table.column("forecast", Kind::Words);
+    for (start, detail) in details {
+        for drift in &detail.slopes {
+            table.rows.push(vec![
+                start.cell.clone(),
+                start.start.to_string(),
+                format!("{} ({})", drift.of.name(), drift.of.unit()),
+                number::significant(drift.last),
+                signed(drift.per_hour),
+                format!("{} to {}", signed(drift.low), signed(drift.high)),
+                drift.n.to_string(),
+                forecast(drift),
+            ]);
+        }
+    }
+    table
+}
+
+fn forecast(drift: &Drift) -> String {
+    match drift.forecast {
+        Some(forecast) => forecast.to_string(),
+        None if drift.low > 0.0 => "grows".to_owned(),
+        None if drift.high < 0.0 => "shrinks".to_owned(),
+        None => "no change that can be told from noise".to_owned(),
+    }
+}
+
+fn signed(value: f64) -> String {
+    match value > 0.0 {
+        true => format!("+{}", number::significant(value)),
+        false => number::significant(value),
+    }
+}
+
+fn parts(details: &[(&WorkloadStart, &Detail)]) -> Table {
+    let mut table = Table::default();
+    table.column("configuration", Kind::Name);
+    table.column("start", Kind::Number);
+    table.column("from", Kind::Number);
+    for header in [
+        "failed requests",
+        "ttft",
+        "e2e",
+        "tok/s of a request",
+        "KV cache (%)",
+        "preemptions",
+        "server memory (MiB)",
+    ] {
+        table.column(header, Kind::Number);
+    }
+    let plain = |value: Option<f64>| value.map_or_else(|| MISSING.to_owned(), number::significant);
+    for (start, detail) in details {
+        for part in &detail.parts {
+            table.rows.push(vec![
+                start.cell.clone(),
+                start.start.to_string(),
+                span(part.from_h),
+                format!("{} of {}", part.n_failed, part.n_requests),
+                plain(part.ttft_ms),
+                plain(part.e2e_ms),
+                plain(part.tokens_per_second),
+                plain(part.kv_cache_pct),
+                part.preemptions
+                    .map_or_else(|| MISSING.to_owned(), |n| format!("{n:.0}")),
+                plain(part.server_memory_mib),
+            ]);
+        }
+    }
+    table
+}
+
+/// `42 s`, `3.5 min`, `3 h 12 min`.
+fn span(hours: f64) -> String {
+    let seconds = hours * 3600.0;
+    if seconds < 120.0 {
+        format!("{seconds:.0} s")
+    } else if seconds < 7200.0 {
+        format!("{:.1} min", seconds / 60.0)
+    } else {
+        let minutes = (seconds / 60.0).round();
+        format!(
+            "{:.0} h {:02.0} min",
+            (minutes / 60.0).floor(),
+            minutes % 60.0
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_as_exact_as_a_person_needs_them() {
+        for (seconds, text) in [
+            (0.4, "0 s"),
+            (42.0, "42 s"),
+            (210.0, "3.5 min"),
+            (11_520.0, "3 h 12 min"),
+            (35_999.0, "10 h 00 min"),
+        ] {
+            assert_eq!(span(seconds / 3600.0), text);
+        }
+    }
+}
