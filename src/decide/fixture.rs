@@ -468,6 +468,7 @@ pub(crate) fn failure(class: FailureClass, consequence: Consequence) -> Failure 
             .to_owned(),
         suggestion: Some("raise gpu-memory-utilization or lower max-model-len".to_owned()),
         node: None,
+        node_after_ms: None,
         exit_code: Some(1),
         oom_killed: Some(false),
         log_tail: vec![
@@ -495,6 +496,7 @@ pub(crate) fn failed(cell: &str, number: u32, class: FailureClass) -> Settled {
         phase: Phase::Serving,
         stage: Some(Stage::UnderLoad),
         node: Some("kv-cache".to_owned()),
+        node_after_ms: None,
         ..failure(class, Consequence::Retry)
     };
     settle(cell, number, Outcome::Failed(failure))

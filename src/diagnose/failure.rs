@@ -31,6 +31,9 @@ pub struct Failure {
     pub suggestion: Option<String>,
     /// The node that ran when the engine died.
     pub node: Option<String>,
+    /// How far into that node, in milliseconds of the engine's time. Older results lack it.
+    #[serde(default)]
+    pub node_after_ms: Option<f64>,
     pub exit_code: Option<i64>,
     pub oom_killed: Option<bool>,
     /// Last lines of the log.
@@ -140,9 +143,10 @@ impl Failure {
         )
     }
 
-    /// Adds the node that ran.
-    pub fn during(mut self, node: &str) -> Self {
+    /// Adds the node that ran, and for how long it had.
+    pub fn during(mut self, node: &str, after: Duration) -> Self {
         self.node = Some(node.to_owned());
+        self.node_after_ms = Some(after.as_secs_f64() * 1e3);
         self
     }
 
@@ -163,6 +167,7 @@ impl Failure {
             explanation,
             suggestion: Some(suggestion.to_owned()),
             node: None,
+            node_after_ms: None,
             exit_code: None,
             oom_killed: None,
             log_tail: log_tail(log),
@@ -218,9 +223,11 @@ mod tests {
         let other = Failure::not_as_configured(&["a: asked 1, runs 2".to_owned()], "");
         assert_eq!(other.consequence, Consequence::Infeasible);
 
-        let dead = Failure::unresponsive(Phase::Serving, " ", "").during("kv-cache");
+        let dead = Failure::unresponsive(Phase::Serving, " ", "")
+            .during("kv-cache", Duration::from_millis(1500));
         assert_eq!(dead.cause, None);
         assert_eq!(dead.node.as_deref(), Some("kv-cache"));
+        assert_eq!(dead.node_after_ms, Some(1500.0));
 
         let host = Failure::runtime(Phase::Starting, "no space left on device", "");
         assert_eq!(host.consequence, Consequence::Machine);

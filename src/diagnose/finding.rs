@@ -139,6 +139,7 @@ impl Finding {
             suggestion: remedy::suggestion(&subject),
             cause: self.cause,
             node: None,
+            node_after_ms: None,
             exit_code: evidence.exit_code,
             oom_killed: evidence.oom_killed,
             log_tail: log_tail(evidence.log),

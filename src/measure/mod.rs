@@ -9,6 +9,7 @@ pub mod histogram;
 pub mod kind;
 pub mod load_run;
 pub mod memory;
+pub mod memory_course;
 pub mod metric;
 pub mod node;
 pub mod profiling;

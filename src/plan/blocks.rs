@@ -159,6 +159,7 @@ mod tests {
             explanation: String::new(),
             suggestion: None,
             node: None,
+            node_after_ms: None,
             exit_code: None,
             oom_killed: None,
             log_tail: Vec::new(),

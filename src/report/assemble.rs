@@ -260,6 +260,8 @@ fn deaths(decision: &Decision<'_>, ending: Ending) -> Vec<DeathView> {
                     let known = &mut deaths[known];
                     view.starts.splice(0..0, known.starts.drain(..));
                     view.attempts.splice(0..0, known.attempts.drain(..));
+                    view.node_after_ms
+                        .splice(0..0, known.node_after_ms.drain(..));
                     *known = view;
                 }
                 None => deaths.push(view),
@@ -279,6 +281,7 @@ fn death(cell: &CellResult<'_>, settled: &Settled, failure: &Failure) -> DeathVi
         phase: failure.phase,
         stage: failure.stage,
         node: failure.node.clone(),
+        node_after_ms: failure.node_after_ms.into_iter().collect(),
         explanation: failure.explanation.clone(),
         suggestion: failure.suggestion.clone(),
         cause: failure.cause.clone(),

@@ -345,6 +345,8 @@ pub struct DeathView {
     pub stage: Option<Stage>,
     /// The node that ran.
     pub node: Option<String>,
+    /// How far into it each of these attempts came, in milliseconds.
+    pub node_after_ms: Vec<f64>,
     pub explanation: String,
     pub suggestion: Option<String>,
     pub cause: Option<String>,

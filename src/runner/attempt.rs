@@ -320,13 +320,17 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
                     facts,
                 })
             }
-            NodesEnding::EngineExited { node } => Ok(Story::Exited {
+            NodesEnding::EngineExited { node, after } => Ok(Story::Exited {
                 phase: Phase::Serving,
-                node: Some(node),
+                node: Some((node, after)),
             }),
-            NodesEnding::Unresponsive { node, because } => {
+            NodesEnding::Unresponsive {
+                node,
+                after,
+                because,
+            } => {
                 let failure = Failure::unresponsive(Phase::Serving, &because, &engine.log());
-                Ok(Story::Verdict(failure.during(&node)))
+                Ok(Story::Verdict(failure.during(&node, after)))
             }
             NodesEnding::Cancelled => Ok(Story::Cancelled),
         }

@@ -1,6 +1,8 @@
 //! From what happened between start and stop, and from the end that was collected, to the
 //! outcome of an attempt. Pure: the one place of the runner that asks for a diagnosis.
 
+use std::time::Duration;
+
 use crate::attest::Attestation;
 use crate::diagnose::{
     Consequence, Evidence, Failure, FailureClass, Phase, Service, diagnose, stage,
@@ -24,7 +26,8 @@ pub enum Story {
     /// The engine ended by itself; the log and the end state say why.
     Exited {
         phase: Phase,
-        node: Option<String>,
+        /// The node that ran, with how far into it the engine came.
+        node: Option<(String, Duration)>,
     },
     /// It lives and is of no use.
     Verdict(Failure),
@@ -78,10 +81,16 @@ pub fn conclude(story: Story, seen: &Seen, end: &EndState, log: &str, whole: &st
         Story::Cancelled => Outcome::Cancelled,
         Story::RuntimeLost(failure) => Outcome::Failed(seen.placed(failure)),
         Story::Verdict(failure) => of_failure(explained(failure, seen, end, log)),
-        Story::Exited { phase, node } => of_failure(diagnosed(seen, end, whole, phase, node)),
+        Story::Exited { phase, node } => {
+            let mut failure = diagnosed(seen, end, whole, phase);
+            if let Some((node, after)) = node {
+                failure = failure.during(&node, after);
+            }
+            of_failure(failure)
+        }
         // It ended between its last request and the wish to stop it.
         Story::Served { .. } if end.by_itself => {
-            of_failure(diagnosed(seen, end, whole, Phase::Serving, None))
+            of_failure(diagnosed(seen, end, whole, Phase::Serving))
         }
         Story::Served {
             ready_after_ms,
@@ -130,8 +139,11 @@ fn explained(failure: Failure, seen: &Seen, end: &EndState, log: &str) -> Failur
         exit_code: end.exit_code.filter(|_| end.by_itself),
         ..end.clone()
     };
-    let (phase, node) = (failure.phase, failure.node.clone());
-    let better = diagnosed(seen, &before_us, log, phase, node);
+    let better = Failure {
+        node: failure.node.clone(),
+        node_after_ms: failure.node_after_ms,
+        ..diagnosed(seen, &before_us, log, failure.phase)
+    };
     match better.class {
         FailureClass::Unknown
         | FailureClass::Healthy
@@ -141,16 +153,10 @@ fn explained(failure: Failure, seen: &Seen, end: &EndState, log: &str) -> Failur
     }
 }
 
-fn diagnosed(
-    seen: &Seen,
-    end: &EndState,
-    log: &str,
-    phase: Phase,
-    node: Option<String>,
-) -> Failure {
+fn diagnosed(seen: &Seen, end: &EndState, log: &str, phase: Phase) -> Failure {
     let varied = varied(seen.cell);
     let flags = flags(seen.cell);
-    let mut failure = diagnose(&Evidence {
+    diagnose(&Evidence {
         exit_code: end.exit_code,
         oom_killed: end.oom_killed,
         phase: Some(phase),
@@ -160,9 +166,7 @@ fn diagnosed(
         varied_flags: &varied,
         flags: &flags,
         ..Evidence::of(log)
-    });
-    failure.node = node;
-    failure
+    })
 }
 
 /// What the cell's engine was given; a flag that was left away has no value to speak of.
@@ -218,8 +222,6 @@ pub fn cached_against_orders(cell: &Cell, n_cached: u64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::diagnose::Stage;
     use crate::matrix::cell::{SetBy, Setting};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::measure::node::{NodeReport, NodeStatus};
+use crate::measure::node::{NodeDetail, NodeReport, NodeStatus};
 use crate::measure::profiling::Flaw;
 use crate::measure::prompt::PromptBook;
 use crate::runner::cancel::Cancel;
@@ -41,10 +41,13 @@ pub enum NodesEnding {
     /// The engine exited while the node ran.
     EngineExited {
         node: String,
+        /// From the start of the node, in the engine's time.
+        after: Duration,
     },
     /// The engine lives and no longer answers.
     Unresponsive {
         node: String,
+        after: Duration,
         because: String,
     },
     Cancelled,
@@ -103,28 +106,47 @@ impl<L: Load> Nodes<'_, L> {
             }
             watcher.started(&node)?;
             self.sampler.node_begins(&node).await;
+            let began = tokio::time::Instant::now();
             let end = self.one(engine, workload, &run.reports, watcher).await?;
+            let after = self.server.scale().told(began.elapsed());
             let flaws = self.sampler.node_ends(&node).await;
-            let (report, ending) = match end {
+            let (mut report, ending) = match end {
                 NodeEnd::Ended(mut report) => {
                     invalidate(&mut report, &flaws);
+                    self.add_memory(&mut report);
                     if let Some(because) = closes(self.experiment, &report) {
                         closed.insert(&workload.name, because);
                     }
                     run.take(Some(report), watcher)?;
                     continue;
                 }
-                NodeEnd::EngineExited(report) => (report, NodesEnding::EngineExited { node }),
+                NodeEnd::EngineExited(report) => {
+                    (report, NodesEnding::EngineExited { node, after })
+                }
                 NodeEnd::Unresponsive(report, because) => {
-                    (Some(report), NodesEnding::Unresponsive { node, because })
+                    let ending = NodesEnding::Unresponsive {
+                        node,
+                        after,
+                        because,
+                    };
+                    (Some(report), ending)
                 }
                 NodeEnd::Cancelled => (None, NodesEnding::Cancelled),
             };
+            report.iter_mut().for_each(|report| self.add_memory(report));
             run.take(report, watcher)?;
             run.ending = ending;
             break;
         }
         Ok(run)
+    }
+
+    /// A node that looked for change over time is told of the memory beside it.
+    fn add_memory(&self, report: &mut NodeReport) {
+        if let Some(NodeDetail::Stability(detail)) = &mut report.detail {
+            let drifts = self.sampler.memory_drifts(self.server.scale());
+            detail.slopes.extend(drifts);
+        }
     }
 
     async fn one<E, W, Err>(

@@ -13,13 +13,17 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::measure::activity::Activity;
+use crate::measure::kind::stability::Drift;
+use crate::measure::memory_course::{self, MemoryPoint};
 use crate::measure::profiling::{Flaw, ProfilingBuilder};
 use crate::measure::sample::{
     ContainerReading, CpuTime, EngineGauges, GpuReading, HostReading, InFlight, Sample, SamplePart,
     Timed, engine_cpu_pct, host_cpu_pct,
 };
+use crate::measure::thinned::Thinned;
 use crate::runner::meter::{EngineMeter, GaugeMeter, Gpu, Host};
 use crate::runner::source::{self, Source};
+use crate::time_scale::TimeScale;
 
 /// The longest that a sample waits for its sources, however long the beat is.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -30,6 +34,9 @@ const GAUGES_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 
 /// A part is full at so many samples: some megabytes.
 const PART: usize = 10_000;
+
+/// Memory of a node is remembered at so many instants, evenly spread, however long it takes.
+const MEMORY_POINTS: usize = 4_000;
 
 /// What is watched.
 pub struct Watched {
@@ -58,6 +65,8 @@ struct Held {
     samples: Vec<Sample>,
     n_parts: u32,
     node: Option<String>,
+    /// Of the node that runs or ran last.
+    memory: Thinned<MemoryPoint>,
     /// Once the engine is ready.
     activity: Option<Arc<Activity>>,
     gauges: Option<Source<EngineGauges>>,
@@ -77,6 +86,7 @@ impl Sampler {
                 samples: Vec::new(),
                 n_parts: 0,
                 node: None,
+                memory: Thinned::new(MEMORY_POINTS),
                 activity: None,
                 gauges: None,
             }),
@@ -113,7 +123,11 @@ impl Sampler {
 
     /// A node begins: it has a sample at once, besides those of the beat.
     pub async fn node_begins(&self, node: &str) {
-        self.shared.held().node = Some(node.to_owned());
+        {
+            let mut held = self.shared.held();
+            held.node = Some(node.to_owned());
+            held.memory = Thinned::new(MEMORY_POINTS);
+        }
         self.sample_now().await;
     }
 
@@ -152,6 +166,13 @@ impl Sampler {
             cards: held.profile.cards().to_vec(),
             ready_ns: held.profile.ready_ns(),
         }
+    }
+
+    /// How memory changed beside the node that ran last.
+    pub fn memory_drifts(&self, scale: TimeScale) -> Vec<Drift> {
+        let held = self.shared.held();
+        let cards = held.profile.cards();
+        memory_course::drifts(held.memory.points(), cards, scale.factor())
     }
 
     /// Works with the profile as it is.
@@ -267,6 +288,9 @@ impl Beat {
         };
         let mut held = self.shared.held();
         held.profile.push(sample.clone());
+        if sample.node.is_some() {
+            held.memory.push(MemoryPoint::of(&sample));
+        }
         held.samples.push(sample);
         if held.samples.len() >= PART {
             self.shared.filled.notify_one();

@@ -12,7 +12,9 @@ pub fn needs(spec: &WorkloadSpec) -> PromptNeeds {
         WorkloadSpec::Conversation(spec) => conversation::needs(spec),
         WorkloadSpec::Load(spec) => load::needs(spec),
         WorkloadSpec::Stability(spec) => stability::needs(spec),
-        WorkloadSpec::Reasoning(_) | WorkloadSpec::ToolCalling(_) | WorkloadSpec::Command(_) => PromptNeeds::default(),
+        WorkloadSpec::Reasoning(_) | WorkloadSpec::ToolCalling(_) | WorkloadSpec::Command(_) => {
+            PromptNeeds::default()
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::forecast::Forecast;
 use crate::measure::metric::MetricDef;
+use crate::measure::summary::Summary;
+use crate::measure::trend::Slope;
 
 pub const METRICS: &[MetricDef] = &[
     MetricDef::SUCCESS_RATE,
@@ -91,6 +93,31 @@ pub struct Drift {
     pub high: f64,
     /// `None` for what cannot be full.
     pub forecast: Option<Forecast>,
+}
+
+impl Drift {
+    /// Of points with their slope; `None` where they are too few for an interval. `forecast` is
+    /// given the height at the end and the ends of the interval.
+    pub fn of(
+        of: Watched,
+        slope: &Slope,
+        points: &[(f64, f64)],
+        forecast: impl FnOnce(f64, f64, f64) -> Option<Forecast>,
+    ) -> Option<Self> {
+        let (low, high) = slope.interval?;
+        let last = slope.at(points.last()?.0);
+        let values: Vec<f64> = points.iter().map(|point| point.1).collect();
+        Some(Self {
+            of,
+            n: slope.n,
+            median: Summary::of(&values)?.p50,
+            last,
+            per_hour: slope.slope,
+            low,
+            high,
+            forecast: forecast(last, low, high),
+        })
+    }
 }
 
 /// What is watched over a node.

@@ -7,6 +7,7 @@ use crate::measure::node::NodeDetail;
 use crate::report::table::{Kind, MISSING, Table};
 use crate::report::text::{code, inline};
 use crate::report::view::{WorkloadStart, WorkloadView};
+use crate::report::wording::span;
 use crate::report::workload::part::Block;
 
 pub fn part(workload: &WorkloadView) -> Vec<Block> {
@@ -151,39 +152,4 @@ fn parts(details: &[(&WorkloadStart, &Detail)]) -> Table {
         }
     }
     table
-}
-
-/// `42 s`, `3.5 min`, `3 h 12 min`.
-fn span(hours: f64) -> String {
-    let seconds = hours * 3600.0;
-    if seconds < 120.0 {
-        format!("{seconds:.0} s")
-    } else if seconds < 7200.0 {
-        format!("{:.1} min", seconds / 60.0)
-    } else {
-        let minutes = (seconds / 60.0).round();
-        format!(
-            "{:.0} h {:02.0} min",
-            (minutes / 60.0).floor(),
-            minutes % 60.0
-        )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_are_as_exact_as_a_person_needs_them() {
-        for (seconds, text) in [
-            (0.4, "0 s"),
-            (42.0, "42 s"),
-            (210.0, "3.5 min"),
-            (11_520.0, "3 h 12 min"),
-            (35_999.0, "10 h 00 min"),
-        ] {
-            assert_eq!(span(seconds / 3600.0), text);
-        }
-    }
 }

@@ -186,17 +186,8 @@ fn slopes(course: &Course) -> Vec<Drift> {
 /// `limit`: `None` for what cannot be full, `Some(None)` where the limit is not known.
 fn drift(of: Watched, points: &[(f64, f64)], limit: Option<Option<f64>>) -> Option<Drift> {
     let slope = Slope::of(points)?;
-    let (low, high) = slope.interval?;
-    let last = slope.at(points.last()?.0);
-    Some(Drift {
-        of,
-        n: slope.n,
-        median: median(points.iter().map(|point| point.1))?,
-        last,
-        per_hour: slope.slope,
-        low,
-        high,
-        forecast: limit.map(|limit| Forecast::of(last, limit, low, high)),
+    Drift::of(of, &slope, points, |last, low, high| {
+        limit.map(|limit| Forecast::of(last, limit, low, high))
     })
 }
 

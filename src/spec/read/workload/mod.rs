@@ -2,8 +2,8 @@
 
 mod command;
 mod conversation;
-mod dialogue;
 mod demand;
+mod dialogue;
 mod kv_cache;
 mod load;
 mod of_kind;
