@@ -15,7 +15,6 @@ use crate::cli::fault::BadInput;
 use crate::cli::signals;
 use crate::exit::Exit;
 use crate::load::RequestLimits;
-use crate::spec::workload::arrival::Arrival;
 use crate::load::client::new_client;
 use crate::load::control::{Control, ControlError};
 use crate::load::generator::{Collector, Generator, LoadPlan, Pace};
@@ -28,6 +27,7 @@ use crate::measure::token_instants::TokenInstants;
 use crate::report::load_run;
 use crate::runner::cancel::Cancel;
 use crate::runner::ports::{RequestSink, RuntimeError, Target};
+use crate::spec::workload::arrival::Arrival;
 use crate::store::{durable, parquet};
 use crate::ui::load_progress::LoadProgress;
 

@@ -9,7 +9,7 @@ use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
 use crate::measure::prompt::PromptBook;
 use crate::measure::request::Request;
 use crate::outcome::EngineFacts;
-use crate::runner::ports::{Load, NodeRun, ReadyServer, RequestSink, Target};
+use crate::runner::ports::{Load, NodeRun, NothingBeside, ReadyServer, RequestSink, Target};
 use crate::spec::experiment::Workload;
 use crate::time_scale::TimeScale;
 
@@ -45,6 +45,7 @@ pub async fn run_with(
         book,
         upstream: &[],
         requests: &requests,
+        beside: &NothingBeside,
     };
     let report = load.run(server, node).await;
     NodeRecord {

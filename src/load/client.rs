@@ -33,11 +33,7 @@ pub struct ClientError(#[source] reqwest::Error);
 /// # Errors
 /// When reqwest cannot be set up.
 pub fn new_client() -> Result<reqwest::Client, ClientError> {
-    static PROVIDER: Once = Once::new();
-    PROVIDER.call_once(|| {
-        // It fails only where a provider was installed before, and then there is one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+    provide_cryptography();
     reqwest::Client::builder()
         // No certificate is ever needed; without this the client cannot be made on machines
         // that have no root certificates.
@@ -49,6 +45,29 @@ pub fn new_client() -> Result<reqwest::Client, ClientError> {
         .pool_idle_timeout(IDLE_TIMEOUT)
         .build()
         .map_err(ClientError)
+}
+
+/// A client for servers that are no engines, which may be anywhere: through proxies, with
+/// certificates that this machine trusts.
+///
+/// # Errors
+/// When reqwest cannot be set up.
+pub fn outside_client(patience: Duration) -> Result<reqwest::Client, ClientError> {
+    provide_cryptography();
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(patience)
+        .build()
+        .map_err(ClientError)
+}
+
+fn provide_cryptography() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        // It fails only where a provider was installed before, and then there is one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
 }
 
 /// The API key has characters that no header can carry.

@@ -41,6 +41,12 @@ pub enum Reply {
     NoDone,
     OutputTokens(u64),
     FinishReason(&'static str),
+    /// Says this, as a model that stops by itself.
+    Say {
+        reasoning: &'static str,
+        content: String,
+        reason: &'static str,
+    },
     /// The connection ends before the response begins.
     Reset,
     /// These deltas in place of the usual ones.
@@ -325,6 +331,33 @@ async fn stream_reply(stream: &mut TcpStream, reply: Reply, usage: Value) -> Opt
         .choice(json!({ "role": "assistant", "content": "" }), Value::Null)
         .await?;
     sleep(PREFILL).await;
+    if let Reply::Say {
+        reasoning,
+        content,
+        reason,
+    } = &reply
+    {
+        if !reasoning.is_empty() {
+            writer
+                .choice(json!({ "reasoning": reasoning }), Value::Null)
+                .await?;
+            sleep(Duration::from_millis(5)).await;
+        }
+        for piece in content.split_inclusive(' ') {
+            writer
+                .choice(json!({ "content": piece }), Value::Null)
+                .await?;
+            sleep(Duration::from_millis(2)).await;
+        }
+        writer
+            .choice(json!({ "content": "" }), json!(reason))
+            .await?;
+        writer
+            .event(&json!({ "choices": [], "usage": usage }).to_string())
+            .await?;
+        writer.event("[DONE]").await?;
+        return writer.end().await;
+    }
     let n_tokens = usage["completion_tokens"].as_u64().unwrap() as usize;
     let n_sent = match &reply {
         Reply::Stall(n) | Reply::Cut(n) | Reply::EndEarly(n) => *n,

@@ -201,6 +201,7 @@ impl Load for HttpLoad {
             book: node.book,
             requests: node.requests,
             upstream: node.upstream,
+            beside: node.beside,
         };
         let mut report = workload::run(&context, &node.workload.spec).await;
         self.judge(&mut report, &streamer, &watch);

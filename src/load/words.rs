@@ -55,13 +55,6 @@ impl WordStream {
     }
 }
 
-impl WordStream {
-    /// A number from 0 to below 1, of the next 53 bits.
-    pub fn next_share(&mut self) -> f64 {
-        (self.next_number() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
 impl Iterator for WordStream {
     type Item = &'static str;
 

@@ -68,6 +68,7 @@ impl WorkloadKind {
 pub enum Unit {
     Milliseconds,
     TokensPerSecond,
+    Tokens,
     Percent,
     PercentPerHour,
     RequestsPerSecond,
@@ -81,6 +82,7 @@ impl Unit {
         match self {
             Self::Milliseconds => "ms",
             Self::TokensPerSecond => "tok/s",
+            Self::Tokens => "tok",
             Self::Percent => "%",
             Self::PercentPerHour => "%/h",
             Self::RequestsPerSecond => "req/s",
@@ -187,6 +189,16 @@ impl MetricDef {
     pub const fn elapsed(name: &'static str, meaning: &'static str) -> Self {
         let (unit, scale) = (Unit::Milliseconds, Scale::Signed);
         Self::of_every_cell(name, unit, scale, Shape::Scalar, meaning)
+    }
+
+    /// A number of each request, of any unit and scale.
+    pub const fn distribution(
+        name: &'static str,
+        unit: Unit,
+        scale: Scale,
+        meaning: &'static str,
+    ) -> Self {
+        Self::of_every_cell(name, unit, scale, Shape::Distribution, meaning)
     }
 
     /// How many times as much: one number above zero, without a unit.

@@ -1,10 +1,12 @@
 //! The workload part of a report: each node's metrics per cell and per attempt, and what must
 //! be known of its samples.
 
+mod command;
 mod conversation;
 mod kv_cache;
 mod load;
 pub mod part;
+mod reasoning;
 mod stability;
 mod tool_calling;
 

@@ -161,6 +161,7 @@ impl<L: Load> Nodes<'_, L> {
         W: NodeWatcher<Error = Err>,
         Err: From<RuntimeError>,
     {
+        let beside = engine.beside();
         let measuring = self.load.run(
             self.server,
             NodeRun {
@@ -168,6 +169,7 @@ impl<L: Load> Nodes<'_, L> {
                 book: self.book,
                 upstream,
                 requests: self.requests,
+                beside: beside.as_ref(),
             },
         );
         tokio::pin!(measuring);

@@ -1,11 +1,13 @@
 //! What the runner needs of the outside world, as traits. The edges (`runtime`, `load`, `gpu`,
 //! `store`) implement them; tests implement them with fakes.
 
-use std::future::Future;
+use std::fmt;
+use std::future::{Future, ready};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
 use crate::event::RunEvent;
@@ -60,6 +62,11 @@ pub trait Engine: Send {
 
     /// The log so far (its beginning and its end, if it is huge), secrets replaced.
     fn log(&self) -> String;
+
+    /// What may run beside it. By default nothing: a runtime that offers more says so.
+    fn beside(&self) -> Arc<dyn Beside> {
+        Arc::new(NothingBeside)
+    }
 
     /// Stops it if it still runs, collects how it ended and its whole log, removes every trace
     /// of it. Removing is tried also when something before it failed.
@@ -124,6 +131,108 @@ pub enum RuntimeError {
     },
 }
 
+// ---------------------------------------------------------------- beside an engine
+
+/// Runs programs that are no engines, beside one: a model's code in a sandbox, and the commands
+/// of `command` workloads. Nothing of them is left when a call has returned or was dropped.
+pub trait Beside: Send + Sync + fmt::Debug {
+    /// Runs Python of a foreign hand where it can harm nothing: no network, no files, no
+    /// privileges, and limits on memory, processes and time.
+    fn sandbox<'a>(
+        &'a self,
+        program: &'a SandboxProgram,
+    ) -> BoxFuture<'a, Result<ProgramEnd, BesideError>>;
+
+    /// Runs a command of the experiment, which is as trusted as the experiment itself. Secrets
+    /// are replaced in what it says.
+    fn command<'a>(
+        &'a self,
+        command: &'a OutsideCommand,
+    ) -> BoxFuture<'a, Result<ProgramEnd, BesideError>>;
+
+    /// Where a command that runs with the engine finds it; `None` where that is no other place
+    /// than gridrun's own.
+    fn engine_url(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Python for a sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SandboxProgram {
+    pub source: String,
+    /// Its one argument.
+    pub argument: String,
+    /// By this machine's clock; it is killed then.
+    pub timeout: Duration,
+}
+
+/// A command of the experiment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsideCommand {
+    /// The program and its arguments; no shell reads them.
+    pub arguments: Vec<String>,
+    pub place: CommandPlace,
+    /// Variables besides those of the place.
+    pub env: Vec<(String, String)>,
+    /// By this machine's clock; it is killed then, with all that it started.
+    pub timeout: Duration,
+    /// A file that it writes, read when it has ended, as its own place names it.
+    pub output: Option<String>,
+    /// Values that must not appear in what it says.
+    pub secrets: Vec<String>,
+}
+
+/// Where a command runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandPlace {
+    Host,
+    /// With the engine: inside its container, where it has one.
+    Engine,
+}
+
+/// How a program ended, and what it said. Long outputs keep their ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProgramEnd {
+    /// `None` where it was killed.
+    pub exit_code: Option<i64>,
+    pub timed_out: bool,
+    pub out_of_memory: bool,
+    pub stdout: String,
+    pub stderr: String,
+    /// The file that it was to write; `None` where there is none.
+    pub output: Option<String>,
+}
+
+/// A program could not be run: nothing is known of what it would have said.
+#[derive(Debug, thiserror::Error)]
+#[error("{because}")]
+pub struct BesideError {
+    pub because: String,
+}
+
+/// Where nothing can run beside an engine.
+#[derive(Debug)]
+pub struct NothingBeside;
+
+impl Beside for NothingBeside {
+    fn sandbox<'a>(
+        &'a self,
+        _: &'a SandboxProgram,
+    ) -> BoxFuture<'a, Result<ProgramEnd, BesideError>> {
+        let because = "this runtime has no sandbox: code is run in containers only".to_owned();
+        Box::pin(ready(Err(BesideError { because })))
+    }
+
+    fn command<'a>(
+        &'a self,
+        _: &'a OutsideCommand,
+    ) -> BoxFuture<'a, Result<ProgramEnd, BesideError>> {
+        let because = "this runtime runs no commands".to_owned();
+        Box::pin(ready(Err(BesideError { because })))
+    }
+}
+
 // ---------------------------------------------------------------- load
 
 /// Talks HTTP to engines.
@@ -170,6 +279,8 @@ pub struct NodeRun<'a> {
     pub upstream: &'a [NodeReport],
     /// Where each of its requests goes when it has ended.
     pub requests: &'a RequestSink,
+    /// What may run beside the engine.
+    pub beside: &'a dyn Beside,
 }
 
 /// Takes the requests of an attempt as they end, until they are stored: however long an

@@ -9,6 +9,7 @@ pub mod redact;
 pub mod sweep;
 
 mod binary;
+mod command;
 mod lock;
 mod memory;
 mod port;

@@ -226,7 +226,7 @@ fn of_shape(shape: Shape, presence: Presence) -> Map<String, Value> {
         ] })),
         Shape::Metric => object(json!({
             "type": "string",
-            "pattern": format!(r"^\s*{NODE}\.{}\s*$", any(&metrics(|_| true))),
+            "pattern": format!(r"^\s*{NODE}\.(?:{}|{DECLARED})\s*$", any(&metrics(|_| true))),
         })),
         Shape::Condition => object(json!({ "type": "string", "pattern": condition_pattern() })),
         Shape::Table(keys) => table(keys),
@@ -293,6 +293,8 @@ fn by_kind(keys: &[Key], kinds: &[(&str, &[Key])]) -> Value {
     }
 }
 
+/// The name of a metric that a file declares, which no schema can know.
+const DECLARED: &str = "[a-z0-9][a-z0-9_]*";
 const NODE: &str = "[a-z0-9][a-z0-9_-]*";
 const NUMBER: &str = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?";
 const PERCENT: &str = r"^\s*\+?0*[0-9]{0,2}(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?\s*%\s*$";
@@ -339,12 +341,14 @@ fn metrics(wanted: impl Fn(&MetricDef) -> bool) -> Vec<String> {
 
 /// A gate: each metric with the units that its bound may have.
 fn condition_pattern() -> String {
-    let forms: Vec<String> = ["(?:ms|s)", "tok/s", "%", "%?", ""]
+    let mut forms: Vec<String> = ["(?:ms|s)", "tok/s", "tok", "%", "%?", ""]
         .into_iter()
         .map(|unit| (metrics(|metric| unit_of_bound(metric) == unit), unit))
         .filter(|(metrics, _)| !metrics.is_empty())
         .map(|(metrics, unit)| format!(r"{}\s*[<>]=?\s*{NUMBER}\s*{unit}", any(&metrics)))
         .collect();
+    let units = "(?:ms|s|tok/s|tok|req/s|%)?";
+    forms.push(format!(r"{DECLARED}\s*[<>]=?\s*{NUMBER}\s*{units}"));
     format!(r"^\s*{NODE}\.{}\s*$", any(&forms))
 }
 
@@ -352,6 +356,7 @@ fn unit_of_bound(metric: &MetricDef) -> &'static str {
     match (metric.unit, metric.scale) {
         (Unit::Milliseconds, _) => "(?:ms|s)",
         (Unit::TokensPerSecond, _) => "tok/s",
+        (Unit::Tokens, _) => "tok",
         (Unit::Percent, _) => "%",
         (Unit::PercentPerHour, _) => "%/h",
         (Unit::RequestsPerSecond, _) => "req/s",

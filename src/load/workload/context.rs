@@ -6,7 +6,7 @@ use crate::load::stream::{RequestLimits, Streamer};
 use crate::measure::metric::WorkloadKind;
 use crate::measure::node::{NodeReport, NodeStatus};
 use crate::measure::prompt::{NodePrompts, PromptBook};
-use crate::runner::ports::{ReadyServer, RequestSink};
+use crate::runner::ports::{Beside, ReadyServer, RequestSink};
 
 /// One node's run against one engine: everything but its settings.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,8 @@ pub struct NodeContext<'a> {
     pub requests: &'a RequestSink,
     /// The nodes that ran before it in this attempt, in their order.
     pub upstream: &'a [NodeReport],
+    /// What may run beside the engine.
+    pub beside: &'a dyn Beside,
 }
 
 impl<'a> NodeContext<'a> {

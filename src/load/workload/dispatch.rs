@@ -1,7 +1,9 @@
 //! Which code runs which kind.
 
 use crate::load::workload::context::{NodeContext, PromptNeeds};
-use crate::load::workload::{conversation, kv_cache, load, stability, tool_calling};
+use crate::load::workload::{
+    command, conversation, kv_cache, load, reasoning, stability, tool_calling,
+};
 use crate::measure::node::NodeReport;
 use crate::spec::workload::WorkloadSpec;
 
@@ -24,10 +26,9 @@ pub async fn run(context: &NodeContext<'_>, spec: &WorkloadSpec) -> NodeReport {
         WorkloadSpec::KvCache(spec) => kv_cache::run(context, spec).await,
         WorkloadSpec::Conversation(spec) => conversation::run(context, spec).await,
         WorkloadSpec::ToolCalling(spec) => tool_calling::run(context, spec).await,
-        WorkloadSpec::Load(spec) => load::run(context, spec).await,
+        WorkloadSpec::Reasoning(spec) => reasoning::run(context, spec).await,
         WorkloadSpec::Stability(spec) => stability::run(context, spec).await,
-        WorkloadSpec::Reasoning(_) | WorkloadSpec::Command(_) => {
-            context.failed("this version cannot run this kind of workload".to_owned())
-        }
+        WorkloadSpec::Load(spec) => load::run(context, spec).await,
+        WorkloadSpec::Command(spec) => command::run(context, spec).await,
     }
 }

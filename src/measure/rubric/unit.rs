@@ -128,7 +128,7 @@ impl Unit {
     }
 
     /// The names under which units are known first.
-    pub fn names() -> impl Iterator<Item = &'static str> {
+    pub fn names() -> impl Iterator<Item = &'static str> + Clone {
         TABLE.iter().map(|row| row.names[0])
     }
 

@@ -3,11 +3,12 @@
 use crate::measure::metric::WorkloadKind;
 use crate::report::table::Table;
 use crate::report::view::WorkloadView;
-use crate::report::workload::{conversation, kv_cache, load, stability, tool_calling};
+use crate::report::workload::{
+    command, conversation, kv_cache, load, reasoning, stability, tool_calling,
+};
 
 /// A piece of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(dead_code)] // Until every kind has its part.
 pub enum Block {
     Paragraph(String),
     Table(Table),
@@ -23,8 +24,9 @@ pub fn of(workload: &WorkloadView) -> Vec<Block> {
         WorkloadKind::KvCache => kv_cache::part(workload),
         WorkloadKind::Conversation => conversation::part(workload),
         WorkloadKind::ToolCalling => tool_calling::part(workload),
+        WorkloadKind::Reasoning => reasoning::part(workload),
         WorkloadKind::Stability => stability::part(workload),
         WorkloadKind::Load => load::part(workload),
-        WorkloadKind::Reasoning | WorkloadKind::Command => Vec::new(),
+        WorkloadKind::Command => command::part(workload),
     }
 }

@@ -66,6 +66,15 @@ pub fn owner_labels(spec: &EngineSpec) -> HashMap<String, String> {
     ])
 }
 
+/// Where a program inside the engine's container finds the engine, if that is another place
+/// than gridrun's.
+pub fn inner_url(spec: &EngineSpec) -> Option<String> {
+    match spec.network {
+        Network::Host => None,
+        Network::Bridge => Some(format!("http://127.0.0.1:{BRIDGE_PORT}")),
+    }
+}
+
 /// What the daemon is asked for to run `launch` so that it answers on `port` of 127.0.0.1.
 pub fn body(spec: &EngineSpec, launch: &Launch, image: &Image, port: u16) -> ContainerCreateBody {
     let (host, inner_port) = match spec.network {

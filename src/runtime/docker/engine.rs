@@ -14,7 +14,8 @@ use futures_util::StreamExt;
 
 use crate::outcome::EndState;
 use crate::runner::meter::EngineMeter;
-use crate::runner::ports::{Engine, RuntimeError, StopMode, Stopped};
+use crate::runner::ports::{Beside, Engine, RuntimeError, StopMode, Stopped};
+use crate::runtime::docker::beside::BesideContainer;
 use crate::runtime::docker::client::Client;
 use crate::runtime::docker::meter::ContainerMeter;
 use crate::runtime::docker::watch::DaemonWatch;
@@ -54,6 +55,7 @@ pub struct DockerEngine {
     memory: MemoryWatch,
     /// That it ended by itself, once that is past doubt.
     believed: bool,
+    beside: Arc<BesideContainer>,
 }
 
 /// How the container stands.
@@ -71,13 +73,13 @@ enum Remains {
 
 impl DockerEngine {
     pub(in crate::runtime::docker) fn new(
-        client: Client,
-        container: String,
+        beside: BesideContainer,
         port: u16,
         log: LogPump,
         watch: DaemonWatch,
         log_path: PathBuf,
     ) -> Self {
+        let (client, container) = (beside.client.clone(), beside.container.clone());
         let memory = MemoryWatch::start({
             let (client, container) = (client.clone(), container.clone());
             move || {
@@ -94,6 +96,7 @@ impl DockerEngine {
             watch,
             memory,
             believed: false,
+            beside: Arc::new(beside),
         }
     }
 
@@ -293,7 +296,12 @@ impl Engine for DockerEngine {
         read_log_or_say_why(&self.log_path)
     }
 
+    fn beside(&self) -> Arc<dyn Beside> {
+        Arc::clone(&self.beside) as Arc<dyn Beside>
+    }
+
     async fn stop(mut self, how: StopMode) -> Result<Stopped, RuntimeError> {
+        self.beside.remove_all().await;
         let collected = self.collect(how).await;
         let drained = match self.log.take() {
             Some(log) => log.drain(DRAIN_PATIENCE).await,

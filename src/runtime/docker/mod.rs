@@ -1,5 +1,6 @@
 //! Engines as containers on the Docker Engine.
 
+mod beside;
 mod client;
 mod container;
 mod elf;

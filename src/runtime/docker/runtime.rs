@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
@@ -11,8 +12,9 @@ use tokio::sync::OnceCell;
 use crate::outcome::RuntimeFacts;
 use crate::runner::ports::{Launch, Runtime, RuntimeError};
 use crate::runtime::binary;
+use crate::runtime::docker::beside::BesideContainer;
 use crate::runtime::docker::client::{Client, Nearness};
-use crate::runtime::docker::container::{body, name};
+use crate::runtime::docker::container::{body, inner_url, labels, name};
 use crate::runtime::docker::engine::DockerEngine;
 use crate::runtime::docker::image::{Image, PullListener, PullProgress, find_or_pull};
 use crate::runtime::docker::logs::follow;
@@ -254,9 +256,17 @@ impl Runtime for DockerRuntime {
             match self.try_start(launch, image, port).await {
                 Ok(container) => {
                     let log = LogPump::start(follow(&self.client, &container), writer);
-                    return Ok(DockerEngine::new(
-                        self.client.clone(),
+                    let beside = BesideContainer {
+                        client: self.client.clone(),
                         container,
+                        image: image.id.clone(),
+                        labels: labels(&self.spec, launch),
+                        inner_url: inner_url(&self.spec),
+                        is_stand_in: self.spec.image == ImageChoice::StandIn || image.is_stand_in,
+                        live: Mutex::default(),
+                    };
+                    return Ok(DockerEngine::new(
+                        beside,
                         port,
                         log,
                         watch,

@@ -6,12 +6,17 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, ChildStdin};
 
 use crate::outcome::EndState;
 use crate::runner::meter::EngineMeter;
-use crate::runner::ports::{Engine, RuntimeError, StopMode, Stopped};
+use crate::runner::ports::{
+    Beside, BesideError, Engine, NothingBeside, OutsideCommand, ProgramEnd, RuntimeError,
+    SandboxProgram, StopMode, Stopped,
+};
+use crate::runtime::command::on_host;
 use crate::runtime::log::{LogPump, append_remark, read_log_or_say_why};
 use crate::runtime::memory::{MemoryWatch, peak};
 use crate::runtime::process::memory;
@@ -116,6 +121,10 @@ impl Engine for ProcessEngine {
         read_log_or_say_why(&self.log_path)
     }
 
+    fn beside(&self) -> Arc<dyn Beside> {
+        Arc::new(BesideProcess)
+    }
+
     async fn stop(mut self, how: StopMode) -> Result<Stopped, RuntimeError> {
         let ended = self.child.try_wait().map_err(|source| RuntimeError::Host {
             what: format!("{} could not be waited for", self.reference),
@@ -163,6 +172,27 @@ impl Engine for ProcessEngine {
         };
         let log = self.log();
         Ok(Stopped { end, log })
+    }
+}
+
+/// What runs beside a child process: commands, as child processes too. There is no sandbox: a
+/// process of this user could harm whatever the user can.
+#[derive(Debug)]
+struct BesideProcess;
+
+impl Beside for BesideProcess {
+    fn sandbox<'a>(
+        &'a self,
+        program: &'a SandboxProgram,
+    ) -> BoxFuture<'a, Result<ProgramEnd, BesideError>> {
+        NothingBeside.sandbox(program)
+    }
+
+    fn command<'a>(
+        &'a self,
+        command: &'a OutsideCommand,
+    ) -> BoxFuture<'a, Result<ProgramEnd, BesideError>> {
+        Box::pin(on_host(command))
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::process::Command;
 use crate::outcome::RuntimeFacts;
 use crate::runner::ports::{Launch, Runtime, RuntimeError};
 use crate::runtime::binary;
+use crate::runtime::command::HANDED_DOWN;
 use crate::runtime::engine_spec::EngineSpec;
 use crate::runtime::lock::Sweeper;
 use crate::runtime::log::{Channel, LogPump, LogWriter};
@@ -23,17 +24,6 @@ use crate::runtime::process::sweep::{ATTEMPT_MARK, LOCK_MARK, RUN_MARK, sweep};
 /// The stand-in's option by which it ends when its standard input does: the pipe's other end
 /// is gridrun's, so a killed gridrun leaves no engine behind.
 const EXIT_WITH_STDIN: &str = "--stand-in-exit-with-stdin";
-
-/// Variables of gridrun's own environment that a child process needs to run at all. Nothing
-/// else is handed down: an engine must not depend on the shell that gridrun was started from.
-const HANDED_DOWN: [&str; 6] = [
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "LANG",
-    "LD_LIBRARY_PATH",
-    "RUST_BACKTRACE",
-];
 
 /// How much of an engine's output is read at once, in bytes.
 const CHUNK: usize = 16 * 1024;
@@ -138,6 +128,8 @@ impl ProcessRuntime {
             .arg(EXIT_WITH_STDIN)
             .process_group(0)
             .env_clear();
+        // Nothing else is handed down: an engine must not depend on the shell that gridrun was
+        // started from.
         for name in HANDED_DOWN {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);

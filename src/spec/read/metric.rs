@@ -296,7 +296,7 @@ impl Reader<'_> {
         let bound = match (def.unit, unit) {
             (Unit::Milliseconds, "ms") => number,
             (Unit::Milliseconds, "s") => number * 1000.0,
-            (Unit::TokensPerSecond, "tok/s") => number,
+            (Unit::TokensPerSecond, "tok/s") | (Unit::Tokens, "tok") => number,
             (Unit::Percent, "%") => number,
             (Unit::PercentPerHour, "%/h") => number,
             (Unit::RequestsPerSecond, "req/s") => number,
@@ -320,6 +320,7 @@ impl Reader<'_> {
                     ),
                     Unit::One => ("expected no unit".to_owned(), format!("write {number}")),
                     Unit::TokensPerSecond
+                    | Unit::Tokens
                     | Unit::Percent
                     | Unit::PercentPerHour
                     | Unit::RequestsPerSecond => (

@@ -41,13 +41,13 @@ impl WorkloadSpec {
     /// What it yields: what its kind always does, and what its file declares.
     pub fn metrics(&self) -> &[MetricDef] {
         match self {
+            Self::Reasoning(spec) => &spec.metrics,
+            Self::Command(spec) => &spec.metrics,
             Self::Load(spec) => spec.metrics(),
             Self::KvCache(_)
             | Self::Conversation(_)
-            | Self::Reasoning(_)
             | Self::ToolCalling(_)
-            | Self::Stability(_)
-            | Self::Command(_) => self.kind().metrics(),
+            | Self::Stability(_) => self.kind().metrics(),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::measure::metric::Stat;
 use crate::measure::node::{MetricValue, NodeDetail, NodeReport, NodeStatus};
 use crate::measure::request::RequestRole;
 use crate::measure::slo::{Slo, SloMetric};
-use crate::runner::ports::{Load, NodeRun, RequestSink};
+use crate::runner::ports::{Load, NodeRun, NothingBeside, RequestSink};
 use crate::spec::diagnostic::{FileRole, Span};
 use crate::spec::experiment::{Comparison, Workload};
 use crate::spec::workload::WorkloadSpec;
@@ -200,6 +200,7 @@ async fn a_node_starts_at_the_level_that_a_former_one_found() {
             book: &book,
             upstream: &upstream,
             requests: &requests,
+            beside: &NothingBeside,
         };
         let report = load.run(&server, run).await;
         upstream.push(report);
@@ -213,6 +214,7 @@ async fn a_node_starts_at_the_level_that_a_former_one_found() {
         book: &book,
         upstream: &[],
         requests: &requests,
+        beside: &NothingBeside,
     };
     let alone = load.run(&server, run).await;
     assert_eq!(levels(&alone), [1.0, 2.0, 4.0]);

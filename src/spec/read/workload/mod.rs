@@ -9,6 +9,7 @@ mod load;
 mod of_kind;
 mod reasoning;
 mod stability;
+mod task;
 mod tool_calling;
 
 pub use of_kind::settings;
