@@ -341,13 +341,13 @@ fn metrics(wanted: impl Fn(&MetricDef) -> bool) -> Vec<String> {
 
 /// A gate: each metric with the units that its bound may have.
 fn condition_pattern() -> String {
-    let mut forms: Vec<String> = ["(?:ms|s)", "tok/s", "tok", "%", "%?", ""]
+    let mut forms: Vec<String> = ["(?:ms|s)", "tok/s", "tok", "req/s", "%/h", "%", "%?", ""]
         .into_iter()
         .map(|unit| (metrics(|metric| unit_of_bound(metric) == unit), unit))
         .filter(|(metrics, _)| !metrics.is_empty())
         .map(|(metrics, unit)| format!(r"{}\s*[<>]=?\s*{NUMBER}\s*{unit}", any(&metrics)))
         .collect();
-    let units = "(?:ms|s|tok/s|tok|req/s|%)?";
+    let units = "(?:ms|s|tok/s|tok|req/s|%/h|%)?";
     forms.push(format!(r"{DECLARED}\s*[<>]=?\s*{NUMBER}\s*{units}"));
     format!(r"^\s*{NODE}\.{}\s*$", any(&forms))
 }
