@@ -2,6 +2,7 @@
 //! an engine: bounded output with secrets replaced.
 
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -106,16 +107,23 @@ pub async fn on_host(command: &OutsideCommand) -> Result<ProgramEnd, BesideError
             tokio::join!(read(out, &mut kept.0), read(err, &mut kept.1));
         };
         tokio::pin!(reading);
+        let all_read = AtomicBool::new(false);
         let waiting = async {
             tokio::select! {
                 status = child.wait() => status,
-                () = async { (&mut reading).await; std::future::pending().await } => unreachable!(),
+                () = async {
+                    (&mut reading).await;
+                    all_read.store(true, Ordering::Relaxed);
+                    std::future::pending().await
+                } => unreachable!("it never ends"),
             }
         };
         let waited = tokio::time::timeout(command.timeout, waiting).await;
         drop(group);
         // What the group left in its pipes; somebody who left the group may hold them open.
-        let _ = tokio::time::timeout(DRAIN, reading).await;
+        if !all_read.load(Ordering::Relaxed) {
+            let _ = tokio::time::timeout(DRAIN, reading).await;
+        }
         match waited {
             Ok(status) => (Some(status.map_err(cannot)?), false),
             Err(_) => (None, true),

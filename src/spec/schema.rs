@@ -228,7 +228,16 @@ fn of_shape(shape: Shape, presence: Presence) -> Map<String, Value> {
             "type": "string",
             "pattern": format!(r"^\s*{NODE}\.(?:{}|{DECLARED})\s*$", any(&metrics(|_| true))),
         })),
-        Shape::Condition => object(json!({ "type": "string", "pattern": condition_pattern() })),
+        Shape::Condition => {
+            let [known, declared, name] = condition_patterns();
+            object(json!({
+                "type": "string",
+                "anyOf": [
+                    { "pattern": known },
+                    { "pattern": declared, "not": { "pattern": name } },
+                ],
+            }))
+        }
         Shape::Table(keys) => table(keys),
         Shape::Tables(keys) => list(Value::Object(table(keys))),
         Shape::Workloads(keys) => {
@@ -339,17 +348,21 @@ fn metrics(wanted: impl Fn(&MetricDef) -> bool) -> Vec<String> {
     forms
 }
 
-/// A gate: each metric with the units that its bound may have.
-fn condition_pattern() -> String {
-    let mut forms: Vec<String> = ["(?:ms|s)", "tok/s", "tok", "req/s", "%/h", "%", "%?", ""]
+/// A gate: each metric with the units that its bound may have; a metric that a file declares,
+/// with any unit; and what has the name of a metric that is not declared.
+fn condition_patterns() -> [String; 3] {
+    let forms: Vec<String> = ["(?:ms|s)", "tok/s", "tok", "req/s", "%/h", "%", "%?", ""]
         .into_iter()
         .map(|unit| (metrics(|metric| unit_of_bound(metric) == unit), unit))
         .filter(|(metrics, _)| !metrics.is_empty())
         .map(|(metrics, unit)| format!(r"{}\s*[<>]=?\s*{NUMBER}\s*{unit}", any(&metrics)))
         .collect();
     let units = "(?:ms|s|tok/s|tok|req/s|%/h|%)?";
-    forms.push(format!(r"{DECLARED}\s*[<>]=?\s*{NUMBER}\s*{units}"));
-    format!(r"^\s*{NODE}\.{}\s*$", any(&forms))
+    [
+        format!(r"^\s*{NODE}\.{}\s*$", any(&forms)),
+        format!(r"^\s*{NODE}\.{DECLARED}\s*[<>]=?\s*{NUMBER}\s*{units}\s*$"),
+        format!(r"^\s*{NODE}\.{}\s*[<>]", any(&metrics(|_| true))),
+    ]
 }
 
 fn unit_of_bound(metric: &MetricDef) -> &'static str {

@@ -78,11 +78,21 @@ fn deaths(checked: &Checked) -> Vec<(&str, &'static str)> {
 }
 
 #[test]
-fn the_reference_case_is_twelve_cells_of_which_one_would_die() {
+fn the_reference_case_is_thirteen_cells_of_which_one_would_die() {
     let checked = checked(MEDIUM);
     assert_eq!(checked.warnings, []);
-    assert_eq!(checked.cells.len(), 12);
-    assert_eq!(checked.node_order, ["short-prompts", "long-prompts"]);
+    assert_eq!(checked.cells.len(), 13);
+    assert_eq!(
+        checked.node_order,
+        [
+            "kv-cache",
+            "conversations",
+            "tools",
+            "reasoning",
+            "stability",
+            "load"
+        ]
+    );
     assert_eq!(checked.excluded.len(), 1);
     assert_eq!(
         checked.excluded[0].reason.as_deref(),

@@ -237,7 +237,7 @@ fn a_gate_is_refused_where_reading_refuses_it_for_its_words() {
         ("  w.ttft_first_ms.p95 <= 1e3 ms ", true),
         ("w.ttft_first_ms < 2500", false),
         ("w.ttft_first_ms = 2500 ms", false),
-        ("w.ttft_first < 2500 ms", false),
+        ("w.ttft-first < 2500 ms", false),
         ("w.success_rate >= 99 %", true),
         ("w.success_rate >= 0.99", true),
         ("w.success_rate.p50 >= 0.99", false),
