@@ -2,10 +2,9 @@
 //!
 //! The points come from the samples of the machine; a node itself sees none of them.
 
-use crate::measure::forecast::Forecast;
+use crate::measure::forecast::Limit;
 use crate::measure::kind::stability::{Drift, Watched};
 use crate::measure::sample::{GpuCard, Sample};
-use crate::measure::trend::Slope;
 
 const BYTES_PER_MIB: f64 = 1_048_576.0;
 
@@ -67,10 +66,7 @@ pub fn drifts(points: &[MemoryPoint], cards: &[GpuCard], factor: f64) -> Vec<Dri
     ];
     of.into_iter()
         .filter_map(|(of, points, limit)| {
-            let slope = Slope::of(&points)?;
-            Drift::of(of, &slope, &points, |last, low, high| {
-                Some(Forecast::of(last, limit, low, high))
-            })
+            Drift::of(of, &points, limit.map_or(Limit::Unknown, Limit::At))
         })
         .collect()
 }

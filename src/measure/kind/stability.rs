@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::forecast::Forecast;
+use crate::measure::forecast::{Forecast, Limit};
 use crate::measure::metric::MetricDef;
 use crate::measure::summary::Summary;
 use crate::measure::trend::Slope;
@@ -96,16 +96,13 @@ pub struct Drift {
 }
 
 impl Drift {
-    /// Of points with their slope; `None` where they are too few for an interval. `forecast` is
-    /// given the height at the end and the ends of the interval.
-    pub fn of(
-        of: Watched,
-        slope: &Slope,
-        points: &[(f64, f64)],
-        forecast: impl FnOnce(f64, f64, f64) -> Option<Forecast>,
-    ) -> Option<Self> {
+    /// Of points (hours, value) in their order; `None` where they are too few for an interval.
+    pub fn of(of: Watched, points: &[(f64, f64)], limit: Limit) -> Option<Self> {
+        let slope = Slope::of(points)?;
         let (low, high) = slope.interval?;
-        let last = slope.at(points.last()?.0);
+        let (from_h, to_h) = (points.first()?.0, points.last()?.0);
+        let last = slope.at(to_h);
+        let forecast = |limit| Forecast::of(last, limit, (low, high), to_h - from_h);
         let values: Vec<f64> = points.iter().map(|point| point.1).collect();
         Some(Self {
             of,
@@ -115,7 +112,11 @@ impl Drift {
             per_hour: slope.slope,
             low,
             high,
-            forecast: forecast(last, low, high),
+            forecast: match limit {
+                Limit::Never => None,
+                Limit::Unknown => Some(forecast(None)),
+                Limit::At(limit) => Some(forecast(Some(limit))),
+            },
         })
     }
 }

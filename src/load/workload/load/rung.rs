@@ -210,15 +210,13 @@ impl Rates {
     /// Of all requests of the load, those of the warm-up included: they are in flight as well.
     fn of(samples: &[Sample], window: Window, scale: TimeScale) -> Self {
         let per_second = |count: f64| scale.per_second(count, window.length());
-        let ended = || {
+        let within = |wanted: fn(&Sample) -> bool| -> f64 {
             samples
                 .iter()
-                // An instant belongs to the window that it ends.
-                .filter(|sample| {
-                    sample.succeeded && window.from < sample.end && sample.end <= window.to
-                })
+                .filter(|sample| sample.succeeded && wanted(sample))
+                .map(|sample| share_within(sample, window))
+                .sum()
         };
-        let n_good = ended().filter(|sample| sample.good).count();
         let tokens: f64 = samples
             .iter()
             .filter(|sample| sample.succeeded)
@@ -229,11 +227,20 @@ impl Rates {
             .map(|sample| overlap(sample.sent, sample.end, window) as f64)
             .sum();
         Self {
-            achieved_rps: per_second(ended().count() as f64),
-            goodput_rps: per_second(n_good as f64),
+            achieved_rps: per_second(within(|_| true)),
+            goodput_rps: per_second(within(|sample| sample.good)),
             output_tokens_per_second: per_second(tokens),
             mean_in_flight: in_flight / window.length() as f64,
         }
+    }
+}
+
+/// The share of a request's time that lies within a window. Counting ends instead would let few
+/// requests that run in step count by where the window happens to be cut.
+fn share_within(sample: &Sample, window: Window) -> f64 {
+    match sample.end.saturating_sub(sample.due) {
+        0 => f64::from(u8::from(window.holds(sample.end))),
+        span => overlap(sample.due, sample.end, window) as f64 / span as f64,
     }
 }
 

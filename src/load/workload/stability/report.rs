@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::load::workload::stability::course::{Course, Point, Read};
-use crate::measure::forecast::Forecast;
+use crate::measure::forecast::Limit;
 use crate::measure::kind::stability::{Detail, Drift, FailureCount, Part, Watched};
 use crate::measure::metric::WorkloadKind;
 use crate::measure::node::{MetricValue, NodeDetail, NodeReport, NodeStatus};
-use crate::measure::trend::{Change, Slope};
+use crate::measure::trend::Change;
 
 /// Equal parts of the node that the report shows.
 const N_PARTS: usize = 10;
@@ -159,36 +159,36 @@ fn slopes(course: &Course) -> Vec<Drift> {
             .collect()
     };
     let series = [
-        (Watched::Ttft, relative(course, |point| point.ttft_ms), None),
+        (
+            Watched::Ttft,
+            relative(course, |point| point.ttft_ms),
+            Limit::Never,
+        ),
         (
             Watched::TokensPerSecond,
             relative(course, |point| point.tokens_per_second),
-            None,
+            Limit::Never,
         ),
         (
             Watched::ServerMemory,
             gauge(|read| read.gauges.server_memory_mib),
-            Some(None),
+            Limit::Unknown,
         ),
         (
             Watched::KvCache,
             gauge(|read| read.gauges.kv_cache_pct),
-            Some(Some(100.0)),
+            Limit::At(100.0),
         ),
-        (Watched::Preemptions, preemptions_per_hour(reads), None),
+        (
+            Watched::Preemptions,
+            preemptions_per_hour(reads),
+            Limit::Never,
+        ),
     ];
     series
         .into_iter()
-        .filter_map(|(of, points, limit)| drift(of, &points, limit))
+        .filter_map(|(of, points, limit)| Drift::of(of, &points, limit))
         .collect()
-}
-
-/// `limit`: `None` for what cannot be full, `Some(None)` where the limit is not known.
-fn drift(of: Watched, points: &[(f64, f64)], limit: Option<Option<f64>>) -> Option<Drift> {
-    let slope = Slope::of(points)?;
-    Drift::of(of, &slope, points, |last, low, high| {
-        limit.map(|limit| Forecast::of(last, limit, low, high))
-    })
 }
 
 /// Values in per cent of the median of their length of request.

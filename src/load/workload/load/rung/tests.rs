@@ -133,10 +133,14 @@ fn every_number_of_a_rung_is_the_one_that_a_hand_computes() {
 
     // Both users are at work from 1100 to 1700 ms.
     near(rung.steady_ms, 600.0);
-    // Ends at 1310 and 1600 lie within, the one at 1720 does not, the failed one does not count.
-    near(rung.achieved_rps, 2.0 / 0.6);
-    // Of these only the first had its token within 250 ms.
-    near(rung.goodput_rps, 1.0 / 0.6);
+    // 210 of the first's 310 ms lie within, 390 of the second's 410, all of the third's; the failed
+    // one does not count.
+    near(
+        rung.achieved_rps,
+        (210.0 / 310.0 + 390.0 / 410.0 + 1.0) / 0.6,
+    );
+    // Of these the first two had their token within 250 ms.
+    near(rung.goodput_rps, (210.0 / 310.0 + 390.0 / 410.0) / 0.6);
     // 2 of the first's (its first one came as the window began), 1 + 2 x 190/200 of the second's,
     // all 3 of the third's.
     near(rung.output_tokens_per_second, 7.9 / 0.6);
@@ -161,8 +165,11 @@ fn all_of_it_is_told_in_the_time_of_the_engine() {
     assert_eq!(rung.tpot_ms.unwrap().p50, 2000.0);
     assert_eq!(rung.e2e_ms.unwrap().p50, 8200.0);
     near(rung.steady_ms, 12_000.0);
-    near(rung.achieved_rps, 2.0 / 12.0);
-    near(rung.goodput_rps, 1.0 / 12.0);
+    near(
+        rung.achieved_rps,
+        (210.0 / 310.0 + 390.0 / 410.0 + 1.0) / 12.0,
+    );
+    near(rung.goodput_rps, (210.0 / 310.0 + 390.0 / 410.0) / 12.0);
     near(rung.output_tokens_per_second, 7.9 / 12.0);
     // How late the client was is no time of the engine's, and a number of requests has none.
     assert_eq!(rung.schedule_delay_ms.unwrap().max, 10.0);
@@ -183,8 +190,9 @@ fn of_an_open_loop_rates_are_from_the_first_due_to_the_last() {
     let rung = summarised(&spec, TimeScale::ONE, &log);
     near(rung.steady_ms, 1000.0);
     near(rung.asked_rps, 2.0);
-    // The warm-up's end lies within as well: it was part of the load.
-    near(rung.achieved_rps, 3.0);
+    // 150 of the warm-up's 1150 ms lie within as well: it was part of the load. The last request
+    // was due as the window ended.
+    near(rung.achieved_rps, 2.0 + 150.0 / 1150.0);
     assert_eq!((rung.goodput_rps, rung.broken.len()), (None, 0));
 }
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::load::workload::stability::course::Gauges;
+use crate::measure::forecast::Forecast;
 use crate::measure::request::{Instants, Request, RequestFailure, RequestRole, Usage};
 use crate::measure::summary::Summary;
 use crate::time_scale::TimeScale;
