@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use crate::load::bench::{LIMITS, NodeRecord, failure_of, run_node, server};
+use crate::load::bench::{LIMITS, NodeRecord, failure_of, run_calmly, run_node, server};
 use crate::load::fake_vllm::{FakeVllm, Reply};
 use crate::load::http_load::HttpLoad;
 use crate::measure::kind::load::Detail;
@@ -202,7 +202,7 @@ async fn a_node_starts_at_the_level_that_a_former_one_found() {
             requests: &requests,
             beside: &NothingBeside,
         };
-        let report = load.run(&server, run).await;
+        let report = run_calmly(&load, &server, run).await;
         upstream.push(report);
     }
     assert_eq!(levels(&upstream[1]), [2.0, 4.0]);
@@ -216,7 +216,7 @@ async fn a_node_starts_at_the_level_that_a_former_one_found() {
         requests: &requests,
         beside: &NothingBeside,
     };
-    let alone = load.run(&server, run).await;
+    let alone = run_calmly(&load, &server, run).await;
     assert_eq!(levels(&alone), [1.0, 2.0, 4.0]);
     assert_eq!(
         alone.notes,
