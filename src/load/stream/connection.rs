@@ -8,7 +8,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::load::stream::patience::Patience;
 use crate::load::stream::stamped::{StampedStream, Stamps};
+use crate::load::stream::waker::Rouser;
 use crate::measure::request::RequestFailure;
 
 /// Uvicorn, which serves vLLM, closes a connection that was idle for five seconds. One that is
@@ -43,6 +44,9 @@ pub struct Connection {
     /// `None` once the connection has ended.
     driver: Option<Driver>,
     stamps: Arc<Stamps>,
+    rouser: Arc<Rouser>,
+    /// The rouser's.
+    waker: Waker,
     idle_since: Instant,
 }
 
@@ -55,10 +59,13 @@ impl Connection {
         let stream = StampedStream::new(stream, origin);
         let stamps = stream.stamps();
         let (sender, driver) = http1::handshake(stream).await?;
+        let rouser = Rouser::new();
         Ok(Self {
             sender,
             driver: Some(driver),
             stamps,
+            waker: Waker::from(Arc::clone(&rouser)),
+            rouser,
             idle_since: Instant::now(),
         })
     }
@@ -100,7 +107,7 @@ impl Connection {
     pub async fn settles(&mut self) -> bool {
         if !self.sender.is_ready() {
             let ready = poll_fn(|cx| {
-                self.poll_driver(cx);
+                poll_driver(&mut self.driver, cx);
                 self.sender.poll_ready(cx)
             });
             if !matches!(timeout(SETTLE_TIMEOUT, ready).await, Ok(Ok(()))) {
@@ -118,7 +125,7 @@ impl Connection {
             return false;
         }
         poll_fn(|cx| {
-            self.poll_driver(cx);
+            poll_driver(&mut self.driver, cx);
             Poll::Ready(())
         })
         .await;
@@ -131,28 +138,40 @@ impl Connection {
         patience: &mut Patience,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Result<T, RequestFailure> {
+        let Self {
+            driver,
+            rouser,
+            waker,
+            ..
+        } = self;
         poll_fn(|cx| {
-            self.poll_driver(cx);
-            if let Poll::Ready(output) = poll(cx) {
-                return Poll::Ready(Ok(output));
+            let polled = rouser.poll(cx, waker, |cx| {
+                poll_driver(driver, cx);
+                if let Poll::Ready(output) = poll(cx) {
+                    return Poll::Ready(Ok(output));
+                }
+                if driver.is_none() {
+                    // hyper tells whoever waits before it ends; this keeps a task from waiting
+                    // for a connection that is gone.
+                    let detail = "the connection ended".to_owned();
+                    return Poll::Ready(Err(RequestFailure::Cut { detail }));
+                }
+                Poll::Pending
+            });
+            match polled {
+                Poll::Ready(output) => Poll::Ready(output),
+                Poll::Pending => patience.poll_end(cx).map(Err),
             }
-            if self.driver.is_none() {
-                // hyper tells whoever waits before it ends; this keeps a task from waiting for
-                // a connection that is gone.
-                let detail = "the connection ended".to_owned();
-                return Poll::Ready(Err(RequestFailure::Cut { detail }));
-            }
-            patience.poll_end(cx).map(Err)
         })
         .await
     }
+}
 
-    fn poll_driver(&mut self, cx: &mut Context<'_>) {
-        if let Some(driver) = &mut self.driver
-            && Pin::new(driver).poll(cx).is_ready()
-        {
-            // How it ended was told to whoever waited for an answer.
-            self.driver = None;
-        }
+fn poll_driver(slot: &mut Option<Driver>, cx: &mut Context<'_>) {
+    if let Some(driver) = slot
+        && Pin::new(driver).poll(cx).is_ready()
+    {
+        // How it ended was told to whoever waited for an answer.
+        *slot = None;
     }
 }

@@ -12,6 +12,7 @@ mod reader;
 mod request;
 mod stamped;
 mod streamer;
+mod waker;
 mod whole;
 
 #[cfg(test)]
