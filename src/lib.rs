@@ -15,6 +15,7 @@ pub mod matrix;
 pub mod measure;
 pub mod outcome;
 pub mod plan;
+pub mod random;
 pub mod report;
 pub mod spec;
 pub mod time_scale;

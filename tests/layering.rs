@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const LEVELS: &[(&str, u8)] = &[
     ("id", 0),
     ("time_scale", 0),
+    ("random", 0),
     ("spec", 1),
     ("measure", 1),
     ("matrix", 2),

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::load::random::SplitMix64;
+use crate::random::SplitMix64;
 use crate::spec::workload::arrival::Arrival;
 
 /// The instants at which requests are due, as distances from the start, without end. The first
@@ -41,7 +41,7 @@ impl Iterator for Schedule {
             Arrival::Constant => self.n as f64 / self.rate,
             Arrival::Poisson => {
                 // 1 - u is in (0, 1], whose logarithm is finite.
-                self.at -= (1.0 - self.numbers.next_share()).ln() / self.rate;
+                self.at -= (1.0 - self.numbers.next_f64()).ln() / self.rate;
                 self.at
             }
         };

@@ -13,7 +13,6 @@ pub mod pacer;
 pub mod prompt;
 pub mod prompt_source;
 pub mod proof;
-pub mod random;
 pub mod reason;
 pub mod sse;
 pub mod stream;

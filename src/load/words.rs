@@ -2,7 +2,7 @@
 //!
 //! A seed gives the same prompts in every version. Knows nothing of tokens.
 
-use crate::load::random::SplitMix64;
+use crate::random::SplitMix64;
 
 /// The words. None is the beginning of another, so that two texts with different first words
 /// differ from their first token on for all but very odd tokenizers.
@@ -48,7 +48,7 @@ pub struct WordStream {
 impl WordStream {
     /// The words of the `ordinal`-th text of a seed.
     pub fn new(seed: u64, ordinal: u32) -> Self {
-        let mixed = SplitMix64::new(seed).next_number();
+        let mixed = SplitMix64::new(seed).next_u64();
         Self {
             numbers: SplitMix64::new(mixed.wrapping_add(u64::from(ordinal))),
         }
@@ -60,14 +60,14 @@ impl Iterator for WordStream {
 
     fn next(&mut self) -> Option<&'static str> {
         // The list has 256 words, so that the top byte picks each with equal chance.
-        Some(WORDS[usize::from(self.numbers.next_number().to_be_bytes()[0])])
+        Some(WORDS[usize::from(self.numbers.next_u64().to_be_bytes()[0])])
     }
 }
 
 /// The first two words of the `ordinal`-th text of a seed: no two ordinals below 65,536 have
 /// both in common, and no two that are less than 256 apart have the first one in common.
 pub fn opening(seed: u64, ordinal: u32) -> [&'static str; 2] {
-    let offset = SplitMix64::new(seed).next_number().to_be_bytes()[0];
+    let offset = SplitMix64::new(seed).next_u64().to_be_bytes()[0];
     let [.., high, low] = ordinal.to_be_bytes();
     // An odd factor permutes the residues of 256.
     let first = low.wrapping_mul(157).wrapping_add(offset);

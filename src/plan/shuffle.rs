@@ -1,37 +1,7 @@
 //! The shuffle that orders the starts of a run: written out here, so that a seed means the same
 //! order for ever, whatever other crates do.
 
-/// SplitMix64 (Steele, Lea, Flood 2014): 64 bits of state, every seed as good as any other.
-#[derive(Debug, Clone)]
-pub struct SplitMix64 {
-    state: u64,
-}
-
-impl SplitMix64 {
-    pub fn new(seed: u64) -> Self {
-        Self { state: seed }
-    }
-
-    pub fn next_u64(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `bound`, each equally likely: numbers of the last, incomplete stretch are
-    /// thrown away. `bound` must not be 0.
-    pub fn below(&mut self, bound: u64) -> u64 {
-        let whole = u64::MAX - u64::MAX % bound;
-        loop {
-            let number = self.next_u64();
-            if number < whole {
-                return number % bound;
-            }
-        }
-    }
-}
+use crate::random::SplitMix64;
 
 /// Fisher-Yates from the end: the last place gets any of all, the one before any of the rest,
 /// and so on. The generator starts from `seed`, mixed once with `stream` so that the blocks of
@@ -50,13 +20,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn the_generator_gives_the_published_numbers() {
-        let mut numbers = SplitMix64::new(1_234_567);
-        assert_eq!(numbers.next_u64(), 6_457_827_717_110_365_317);
-        assert_eq!(numbers.next_u64(), 3_203_168_211_198_807_973);
-    }
 
     #[test]
     fn an_order_never_changes() {
@@ -102,11 +65,6 @@ mod tests {
             a.sort_unstable();
             b.sort_unstable();
             prop_assert_eq!(a, b);
-        }
-
-        #[test]
-        fn a_number_is_below_its_bound(seed in any::<u64>(), bound in 1..=u64::MAX) {
-            prop_assert!(SplitMix64::new(seed).below(bound) < bound);
         }
     }
 }
