@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::decide::comparable::Yardstick;
+use crate::decide::confidence::Confidence;
 use crate::decide::frame;
 use crate::decide::hint::hint;
 use crate::decide::reading::Start;
@@ -14,7 +15,7 @@ use crate::id::CellId;
 use crate::manifest::RunRecord;
 use crate::matrix::cell::Cell;
 use crate::outcome::{Settled, Standing};
-use crate::spec::experiment::{Experiment, Objective};
+use crate::spec::experiment::{Experiment, Objective, RunSettings};
 
 /// What a run decides. Cells are named by their position in the manifest.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ pub struct Ranking<'a> {
     pub ranks: Vec<Option<u32>>,
     /// The ranked cells, best first.
     pub order: Vec<usize>,
+    pub confidence: Confidence,
 }
 
 impl Ranking<'_> {
@@ -66,9 +68,10 @@ impl Ranking<'_> {
         self.scores[cell].as_ref()?.as_ref().ok()
     }
 
-    /// How many times worse one cell's score is than another's; `None` unless both have one.
+    /// How many times worse one cell's score is than another's, what the blocks did to them
+    /// taken out; `None` unless both have one.
     pub fn behind(&self, cell: usize, other: usize) -> Option<f64> {
-        Some(self.score(cell)?.behind(self.score(other)?))
+        Some((self.confidence.mean(cell)? - self.confidence.mean(other)?).exp())
     }
 }
 
@@ -98,7 +101,7 @@ impl<'a> Decision<'a> {
             .into_iter()
             .map(|(cell, settled)| gather(experiment, cell, settled, &yardstick))
             .collect();
-        let ranking = rank(None, &experiment.objectives, &cells);
+        let ranking = rank(None, &experiment.objectives, &cells, &experiment.run);
         for (cell, score) in cells.iter_mut().zip(&ranking.scores) {
             if let Some(Err(Unscored { because })) = score {
                 cell.standing = stand(&cell.settled, &cell.gates, Some(because));
@@ -107,10 +110,13 @@ impl<'a> Decision<'a> {
         let use_cases = experiment
             .use_cases
             .iter()
-            .map(|case| rank(Some(&case.name), &case.objectives, &cells))
+            .map(|case| rank(Some(&case.name), &case.objectives, &cells, &experiment.run))
             .collect();
         let groups: Vec<u32> = cells.iter().map(|cell| group(&cell.standing)).collect();
-        let order = frame::sort(&groups, &values(&ranking.scores));
+        let means: Vec<Option<f64>> = (0..cells.len())
+            .map(|cell| ranking.confidence.mean(cell))
+            .collect();
+        let order = frame::sort(&groups, &means);
         Self {
             cells,
             ranking,
@@ -183,6 +189,7 @@ fn rank<'a>(
     name: Option<&'a str>,
     objectives: &'a [Objective],
     cells: &[CellResult<'_>],
+    run: &RunSettings,
 ) -> Ranking<'a> {
     let eligible = |cell: &CellResult<'_>| {
         cell.tally.lived() && !matches!(cell.standing, Standing::Rejected { .. })
@@ -191,9 +198,14 @@ fn rank<'a>(
         .iter()
         .map(|cell| eligible(cell).then(|| score(objectives, &cell.starts)))
         .collect();
-    let values = values(&scores);
-    let ranks = frame::rank(&values);
-    let order = frame::sort(&vec![0; cells.len()], &values)
+    let scored = scores
+        .iter()
+        .enumerate()
+        .filter_map(|(cell, score)| Some((cell, score.as_ref()?.as_ref().ok()?)));
+    let confidence = Confidence::of(scored, run.equivalence, run.seed);
+    let means: Vec<Option<f64>> = (0..cells.len()).map(|cell| confidence.mean(cell)).collect();
+    let ranks = frame::rank(&means);
+    let order = frame::sort(&vec![0; cells.len()], &means)
         .into_iter()
         .filter(|&cell| ranks[cell].is_some())
         .collect();
@@ -203,14 +215,8 @@ fn rank<'a>(
         scores,
         ranks,
         order,
+        confidence,
     }
-}
-
-fn values(scores: &[Option<Result<Score, Unscored>>]) -> Vec<Option<f64>> {
-    scores
-        .iter()
-        .map(|score| Some(score.as_ref()?.as_ref().ok()?.spread.mean))
-        .collect()
 }
 
 /// Where a standing is shown: smaller comes first.

@@ -2,7 +2,11 @@
 //! frame of all of it. Measures nothing, words nothing for a reader.
 
 pub mod comparable;
+pub mod confidence;
 pub mod decision;
+pub mod draws;
+pub mod effects;
+pub mod fit;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod frame;

@@ -49,6 +49,15 @@ pub fn percent(fraction: f64) -> String {
     format!("{value:.decimals$} %")
 }
 
+/// A probability that draws gave: they never prove certainty.
+pub fn probability(p: f64) -> String {
+    match p {
+        p if p > 0.9995 => "over 99.9 %".to_owned(),
+        p if p < 0.0005 => "under 0.1 %".to_owned(),
+        p => format!("{:.1} %", p * 100.0),
+    }
+}
+
 /// A fraction that a person chose, as they would write it: `2 %`, `7.5 %`.
 pub fn chosen_percent(fraction: f64) -> String {
     let text = format!("{:.4}", fraction * 100.0);
@@ -114,6 +123,9 @@ mod tests {
         assert_eq!(percent(0.0802), "8.02 %");
         assert_eq!(percent(0.2314), "23.1 %");
         assert_eq!(percent(3.222), "322 %");
+        assert_eq!(probability(1.0), "over 99.9 %");
+        assert_eq!(probability(0.9512), "95.1 %");
+        assert_eq!(probability(0.0), "under 0.1 %");
         assert_eq!(chosen_percent(0.07), "7 %");
         assert_eq!(chosen_percent(0.0), "0 %");
         assert_eq!(chosen_percent(0.125), "12.5 %");

@@ -3,6 +3,7 @@
 use crate::decide::decision::{CellResult, Decision, Ranking};
 use crate::decide::reading;
 use crate::decide::score::Spread;
+use crate::decide::verdict::{Basis, Lead, Verdict};
 use crate::diagnose::Failure;
 use crate::manifest::{Manifest, RunRecord};
 use crate::outcome::{Outcome, Settled};
@@ -14,7 +15,7 @@ use crate::report::view::{
     Progress, Row, UseCaseRow, UseCaseView, View,
 };
 use crate::report::wording::Wording;
-use crate::report::{attested, machine, workload};
+use crate::report::{attested, machine, mattered, workload};
 use crate::spec::experiment::{Axis, Experiment, Objective};
 use crate::spec::flag::{FlagValue, Knob};
 use crate::spec::profile::BaseFlag;
@@ -26,7 +27,12 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
     let manifest = &record.manifest;
     let experiment = &manifest.experiment;
     let wording = Wording { record, decision };
-    let ranking = &decision.ranking;
+    let lead = match decision.verdict(experiment) {
+        Verdict::Leader(lead) => Some(lead),
+        Verdict::NothingRanked { .. } => None,
+    };
+    let is_champion = |lead: &&Lead| matches!(lead.basis, Basis::Champion { .. });
+    let champion = lead.as_ref().filter(is_champion).map(|lead| lead.cell);
     View {
         format: FORMAT,
         gridrun: manifest.gridrun.clone(),
@@ -57,13 +63,14 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
         cells: decision
             .order
             .iter()
-            .map(|&index| row(index, experiment, decision))
+            .map(|&index| row(index, experiment, decision, champion))
             .collect(),
         use_cases: decision
             .use_cases
             .iter()
             .map(|ranking| use_case(ranking, experiment, decision, &wording))
             .collect(),
+        mattered: mattered::views(&experiment.objectives, decision),
         gates: experiment
             .gates
             .iter()
@@ -76,10 +83,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
         attestation: attested::flags(decision),
         warnings: attested::warnings(decision),
         method: method(record, decision),
-        deploy: ranking
-            .order
-            .first()
-            .map(|&first| deploy(manifest, &decision.cells[first])),
+        deploy: lead.map(|lead| deploy(manifest, &decision.cells[lead.cell])),
         folder: format!("results/{}/{}", experiment.name, manifest.run),
     }
 }
@@ -123,7 +127,12 @@ fn coordinate(cell: &CellResult<'_>, knob: &Knob) -> Option<FlagValue> {
     found.map(|(_, value)| value.clone())
 }
 
-fn row(index: usize, experiment: &Experiment, decision: &Decision<'_>) -> Row {
+fn row(
+    index: usize,
+    experiment: &Experiment,
+    decision: &Decision<'_>,
+    champion: Option<usize>,
+) -> Row {
     let cell = &decision.cells[index];
     let ranking = &decision.ranking;
     let first = ranking.order.first().copied();
@@ -142,11 +151,20 @@ fn row(index: usize, experiment: &Experiment, decision: &Decision<'_>) -> Row {
         objectives: spreads(&experiment.objectives, cell),
         score: ranking.score(index).map(|score| score.spread),
         behind_first: behind.map(|ratio| ratio - 1.0),
+        behind_interval: first
+            .filter(|&first| first != index)
+            .and_then(|first| ranking.confidence.behind(index, first))
+            .map(|estimate| {
+                let (_, low, high) = estimate.ratio();
+                (low - 1.0, high - 1.0)
+            }),
+        chance: ranking.confidence.chance(index),
         against_baseline: decision
             .baseline
             .and_then(|base| ranking.behind(base, index)),
         same_as_first: first != Some(index)
             && behind.is_some_and(|ratio| ratio - 1.0 < experiment.run.equivalence),
+        is_champion: champion == Some(index),
         gate_results: cell.gates.clone(),
         death: brief(cell),
     }

@@ -253,6 +253,7 @@ fn deviation(sd: f64, mean: &str) -> String {
 /// How a cell stands; why, where that is long, is among the reasons.
 fn outcome(row: &Row) -> String {
     match &row.standing {
+        Standing::Ranked if row.is_champion => "champion".to_owned(),
         Standing::Ranked if row.same_as_first => "same to you as #1".to_owned(),
         Standing::Ranked if row.rank == Some(1) => "leader".to_owned(),
         Standing::Ranked => "ranked".to_owned(),

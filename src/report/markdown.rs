@@ -15,6 +15,7 @@ use crate::report::view::{
 use crate::report::workload::part::{self, Block};
 
 mod machine;
+mod mattered;
 
 /// Lines of a log that a report shows; the whole log lies beside it.
 const LOG_LINES: usize = 25;
@@ -35,6 +36,7 @@ pub fn render(view: &View) -> String {
     for case in &view.use_cases {
         page.use_case(case);
     }
+    page.mattered(view);
     for workload in &view.workloads {
         page.workload(workload);
     }

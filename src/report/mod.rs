@@ -13,6 +13,7 @@ mod json;
 mod load_run;
 mod machine;
 mod markdown;
+mod mattered;
 mod stamp;
 mod table;
 mod terminal;

@@ -164,7 +164,7 @@ fn json_has_a_version_and_null_for_what_was_not_measured() {
         .keys()
         .map(String::as_str)
         .collect();
-    insta::assert_snapshot!(keys.join(" "), @r#"format gridrun experiment run started_at stand_in speed progress verdict objectives axes baseline equivalence cells use_cases gates workloads deaths failures machine attestation warnings method deploy folder"#);
+    insta::assert_snapshot!(keys.join(" "), @r#"format gridrun experiment run started_at stand_in speed progress verdict objectives axes baseline equivalence cells use_cases mattered gates workloads deaths failures machine attestation warnings method deploy folder"#);
     let cell = |name: &str| {
         let cells = json["cells"].as_array().unwrap();
         let found = cells.iter().find(|cell| cell["cell"] == name).unwrap();
@@ -198,8 +198,11 @@ fn json_has_a_version_and_null_for_what_was_not_measured() {
   ],
   "score": null,
   "behind_first": null,
+  "behind_interval": null,
+  "chance": null,
   "against_baseline": null,
   "same_as_first": false,
+  "is_champion": false,
   "gate_results": [
     {
       "gate": "kv-cache.success_rate >= 0.95",
@@ -234,8 +237,11 @@ fn json_has_a_version_and_null_for_what_was_not_measured() {
   ],
   "score": null,
   "behind_first": null,
+  "behind_interval": null,
+  "chance": null,
   "against_baseline": null,
   "same_as_first": false,
+  "is_champion": false,
   "gate_results": [],
   "death": {
     "class": "kv_cache_too_small",
@@ -339,13 +345,14 @@ fn several_objectives_show_their_weights_and_every_number() {
     insta::assert_snapshot!(section(&markdown, "## Verdict"), @r#"
 ## Verdict
 
-**`b` leads by its mean over 2 starts; no confidence is claimed.**
+**`b` leads by its mean over 2 starts; too few starts to say how sure that is.**
 
 - `b` is `gpu-mem = 0.9`, `prefix = true`, `max-num-seqs = 32`.
 - `kv-cache.ttft_repeat_ms.p50` (lower is better): `b` has 132 ms (mean of 2 starts, sd 2.12 ms), `a` 144 ms (mean of 2 starts, sd 2.83 ms).
 - `kv-cache.tokens_per_second.p50` (higher is better): `b` has 43.4 tok/s (mean of 2 starts, sd 0.212 tok/s), `a` 44.4 tok/s (mean of 2 starts, sd 0.354 tok/s).
-- `a` follows 4.90 % behind by the weighted score, which is more than the margin of 2 % below which a difference does not matter to you.
-- Starts of `b` differ by 0.91 % (sd), those of `a` by 1.05 %.
+- `a` follows 4.90 % behind by the weighted score (95 % interval 3.87 % to 5.95 %), which is more than the margin of 2 % below which a difference does not matter to you.
+- Starts of one and the same configuration differ by 0.23 % (sd, pooled over all ranked ones, with 2 degrees of freedom).
+- No probability is stated from 2 degrees of freedom; from 6 on there is one: more configurations, or more `repeats`.
 - Against the baseline `a` (the first of the file that lived) it is 1.05 times as good.
 - Survival: 0 deaths in 2 starts; the chance that it dies in a start can still be as high as 77.6 % (95 % bound).
 - The engine's own state confirms 1 of its 2 varied flags; not confirmed: `max-num-seqs`.
@@ -356,14 +363,14 @@ fn several_objectives_show_their_weights_and_every_number() {
 
 The same in all of them: `max-num-seqs = 32`.
 
-|   # | configuration | gpu-mem | prefix | kv-cache<br>ttft_repeat_ms<br>p50, ms, lower is better | kv-cache<br>tokens_per_second<br>p50, tok/s, higher is better | behind #1 | vs baseline | measured | outcome |
-| --: | ------------- | ------: | -----: | -----------------------------------------------------: | ------------------------------------------------------------: | --------: | ----------: | -------: | --- |
-|   1 | `b`           |     0.9 |   true |                                     132 (sd 2.12, n 2) |                                          43.4 (sd 0.212, n 2) |       0 % |       x1.05 |   2 of 2 | leader |
-|   2 | `a`           |    0.85 |   true |                                     144 (sd 2.83, n 2) |                                          44.4 (sd 0.354, n 2) |    4.90 % |       x1.00 |   2 of 2 | ranked |
-|   3 | `c`           |    0.85 |  false |                                    1311 (sd 12.7, n 2) |                                         44.8 (sd 0.0707, n 2) |     356 % |       x0.23 |   2 of 2 | ranked |
-|   - | `f`           |     0.9 |  false |                                   1298 (sd 0.707, n 2) |                                              45.0 (sd 0, n 2) |         - |           - |   2 of 2 | rejected: kv-cache.success_rate \>= 0.95: 0.800 (in start 1, the worst of 2) |
-|   - | `d`           |    0.95 |   true |                                                      - |                                                             - |         - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting (kv_profile): ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
-|   - | `e`           |    0.95 |  false |                                                      - |                                                             - |         - |           - |   0 of 2 | undecided: 2 of 2 starts failed (engine_died) |
+|   # | configuration | gpu-mem | prefix | kv-cache<br>ttft_repeat_ms<br>p50, ms, lower is better | kv-cache<br>tokens_per_second<br>p50, tok/s, higher is better | behind #1 |    95 % interval | vs baseline | measured | outcome |
+| --: | ------------- | ------: | -----: | -----------------------------------------------------: | ------------------------------------------------------------: | --------: | ---------------: | ----------: | -------: | --- |
+|   1 | `b`           |     0.9 |   true |                                     132 (sd 2.12, n 2) |                                          43.4 (sd 0.212, n 2) |       0 % |                - |       x1.05 |   2 of 2 | leader |
+|   2 | `a`           |    0.85 |   true |                                     144 (sd 2.83, n 2) |                                          44.4 (sd 0.354, n 2) |    4.90 % | 3.87 % to 5.95 % |       x1.00 |   2 of 2 | ranked |
+|   3 | `c`           |    0.85 |  false |                                    1311 (sd 12.7, n 2) |                                         44.8 (sd 0.0707, n 2) |     356 % |   351 % to 360 % |       x0.23 |   2 of 2 | ranked |
+|   - | `f`           |     0.9 |  false |                                   1298 (sd 0.707, n 2) |                                              45.0 (sd 0, n 2) |         - |                - |           - |   2 of 2 | rejected: kv-cache.success_rate \>= 0.95: 0.800 (in start 1, the worst of 2) |
+|   - | `d`           |    0.95 |   true |                                                      - |                                                             - |         - |                - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting (kv_profile): ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+|   - | `e`           |    0.95 |  false |                                                      - |                                                             - |         - |                - |           - |   0 of 2 | undecided: 2 of 2 starts failed (engine_died) |
 
 - Numbers are means over engine starts; sd is the sample standard deviation between starts, n their count.
 - The order is that of the score, the weighted geometric mean of the objectives; weights: `kv-cache.ttft_repeat_ms.p50` 66.7 %, `kv-cache.tokens_per_second.p50` 33.3 %.

@@ -1,5 +1,6 @@
 //! The tables of `report.md` without their format: headers and cells as text, in full precision.
 
+use crate::decide::draws::Chance;
 use crate::decide::number;
 use crate::decide::score::Spread;
 use crate::diagnose::{FailureClass, when};
@@ -64,6 +65,16 @@ pub fn cells(view: &View) -> Table {
         table.column_of_lines(objective_header(objective, better), Kind::Number);
     }
     table.column("behind #1", Kind::Number);
+    let interval = view.cells.iter().any(|row| row.behind_interval.is_some());
+    if interval {
+        table.column("95 % interval", Kind::Number);
+    }
+    let chance = view.cells.iter().any(|row| row.chance.is_some());
+    if chance {
+        let margin = number::chosen_percent(view.equivalence);
+        table.column(format!("within {margin} of the best"), Kind::Number);
+        table.column("rank, 95 %", Kind::Number);
+    }
     let baseline = view.baseline.is_some();
     if baseline {
         table.column("vs baseline", Kind::Number);
@@ -78,6 +89,19 @@ pub fn cells(view: &View) -> Table {
         }));
         cells.extend(objectives(&view.objectives, &row.objectives));
         cells.push(behind(row.behind_first));
+        if interval {
+            cells.push(row.behind_interval.map_or_else(
+                || MISSING.to_owned(),
+                |(low, high)| format!("{} to {}", number::percent(low), number::percent(high)),
+            ));
+        }
+        if chance {
+            let of = |words: fn(Chance) -> String| row.chance.map_or(MISSING.to_owned(), words);
+            cells.push(of(|chance| number::probability(chance.equivalent)));
+            cells.push(of(|chance| {
+                format!("{} to {}", chance.ranks.0, chance.ranks.1)
+            }));
+        }
         if baseline {
             let ratio = row.against_baseline.map(|ratio| format!("x{ratio:.2}"));
             cells.push(ratio.unwrap_or_else(|| MISSING.to_owned()));
@@ -294,6 +318,7 @@ pub fn behind(fraction: Option<f64>) -> String {
 /// How a cell stands, with an engine's own words about its death.
 fn outcome(row: &Row, equivalence: f64) -> String {
     match &row.standing {
+        Standing::Ranked if row.is_champion => "champion".to_owned(),
         Standing::Ranked if row.same_as_first => {
             format!(
                 "the same to you as #1 (within {})",

@@ -137,14 +137,15 @@ fn starts(index: usize) -> Vec<Settled> {
 #[test]
 fn wide_terminals_show_every_column() {
     insta::assert_snapshot!(build(&grid()).terminal(160, false), @r#"
-gpu-mem-0.85_chunked-on_prefix-on leads by its mean over 3 starts; no confidence is claimed.
+gpu-mem-0.85_chunked-on_prefix-on is the champion of 3 starts.
 - gpu-mem-0.85_chunked-on_prefix-on is gpu-mem = 0.85, chunked = true, prefix = true, max-num-seqs = 32, tensor-parallel-size = 2.
-- gpu-mem-0.85_chunked-off_prefix-on follows 3.37 % behind by the weighted score, which is more than the margin of 2 % below which a difference does not matter
-  to you.
-- Starts of gpu-mem-0.85_chunked-on_prefix-on differ by 0.99 % (sd), those of gpu-mem-0.85_chunked-off_prefix-on by 0.95 %.
-- Survival: 0 deaths in 3 starts; the chance that it dies in a start can still be as high as 63.2 % (95 % bound).
+- gpu-mem-0.85_chunked-off_prefix-on follows 3.37 % behind by the weighted score (95 % interval 2.59 % to 4.15 %), which is more than the margin of 2 % below
+  which a difference does not matter to you.
+- Starts of one and the same configuration differ by 0.44 % (sd, pooled over all ranked ones, with 16 degrees of freedom).
+- gpu-mem-0.85_chunked-on_prefix-on is within 2 % of the best with probability over 99.9 % (the very best: over 99.9 %; rank 1); choosing it is expected to cost
+  0.00 % against the best.
 - The engine's own state confirms 1 of its 2 varied flags; not confirmed: max-num-seqs.
-(5 more in report.md)
+(6 more in report.md)
 
 All configurations
 The same in all of them: tensor-parallel-size = 2. Means over n = 3 starts, ± the standard deviation between starts.
@@ -154,7 +155,7 @@ The same in all of them: tensor-parallel-size = 2. Means over n = 3 starts, ± t
                                                                max-  repeat_ms  repeat_ms       second
                                         gpu-                   num-   p50, ms,   p50, ms,  p50, tok/s,  behind        vs
 #  configuration                         mem  chunked  prefix  seqs      lower      lower       higher      #1  baseline  measured  outcome
-1  gpu-mem-0.85_chunked-on_prefix-on    0.85     true    true    32  12.8 ±0.2  12.8 ±0.2   99.1 ±0.01     0 %     x1.00    3 of 3  leader
+1  gpu-mem-0.85_chunked-on_prefix-on    0.85     true    true    32  12.8 ±0.2  12.8 ±0.2   99.1 ±0.01     0 %     x1.00    3 of 3  champion
 2  gpu-mem-0.85_chunked-off_prefix-on   0.85    false    true    32  13.5 ±0.2  13.5 ±0.2    100 ±0.01  3.37 %     x0.97    3 of 3  ranked
 3  optimized_balanced                    0.9     true    true    32  14.1 ±0.2  14.1 ±0.2   99.1 ±0.01  7.16 %     x0.93    3 of 3  ranked
 4  gpu-mem-0.9_chunked-off_prefix-on     0.9    false    true    32  14.7 ±0.2  14.7 ±0.2    100 ±0.01  10.4 %     x0.91    3 of 3  ranked
@@ -180,16 +181,17 @@ gpu-mem-0.95_chunked-on_prefix-off, aggressive_cache: ValueError: To serve at le
 #[test]
 fn what_a_reader_needs_least_gives_way_first() {
     insta::assert_snapshot!(build(&grid()).terminal(120, false), @r#"
-gpu-mem-0.85_chunked-on_prefix-on leads by its mean over 3 starts; no confidence is claimed.
+gpu-mem-0.85_chunked-on_prefix-on is the champion of 3 starts.
 - gpu-mem-0.85_chunked-on_prefix-on is gpu-mem = 0.85, chunked = true, prefix = true, max-num-seqs = 32,
   tensor-parallel-size = 2.
-- gpu-mem-0.85_chunked-off_prefix-on follows 3.37 % behind by the weighted score, which is more than the margin of 2 %
-  below which a difference does not matter to you.
-- Starts of gpu-mem-0.85_chunked-on_prefix-on differ by 0.99 % (sd), those of gpu-mem-0.85_chunked-off_prefix-on by
-  0.95 %.
-- Survival: 0 deaths in 3 starts; the chance that it dies in a start can still be as high as 63.2 % (95 % bound).
+- gpu-mem-0.85_chunked-off_prefix-on follows 3.37 % behind by the weighted score (95 % interval 2.59 % to 4.15 %), which
+  is more than the margin of 2 % below which a difference does not matter to you.
+- Starts of one and the same configuration differ by 0.44 % (sd, pooled over all ranked ones, with 16 degrees of
+  freedom).
+- gpu-mem-0.85_chunked-on_prefix-on is within 2 % of the best with probability over 99.9 % (the very best: over 99.9 %;
+  rank 1); choosing it is expected to cost 0.00 % against the best.
 - The engine's own state confirms 1 of its 2 varied flags; not confirmed: max-num-seqs.
-(5 more in report.md)
+(6 more in report.md)
 
 All configurations
 The same in all of them: tensor-parallel-size = 2. Means over n = 3 starts, ± the standard deviation between starts.
@@ -199,7 +201,7 @@ The same in all of them: tensor-parallel-size = 2. Means over n = 3 starts, ± t
                                                                repeat_ms  repeat_ms       second
                                         gpu-                    p50, ms,   p50, ms,  p50, tok/s,
 #  configuration                         mem  chunked  prefix      lower      lower       higher  outcome
-1  gpu-mem-0.85_chunked-on_prefix-on    0.85     true    true  12.8 ±0.2  12.8 ±0.2   99.1 ±0.01  leader
+1  gpu-mem-0.85_chunked-on_prefix-on    0.85     true    true  12.8 ±0.2  12.8 ±0.2   99.1 ±0.01  champion
 2  gpu-mem-0.85_chunked-off_prefix-on   0.85    false    true  13.5 ±0.2  13.5 ±0.2    100 ±0.01  ranked
 3  optimized_balanced                    0.9     true    true  14.1 ±0.2  14.1 ±0.2   99.1 ±0.01  ranked
 4  gpu-mem-0.9_chunked-off_prefix-on     0.9    false    true  14.7 ±0.2  14.7 ±0.2    100 ±0.01  ranked
@@ -227,17 +229,18 @@ gpu-mem-0.95_chunked-on_prefix-off, aggressive_cache: ValueError: To serve at le
 #[test]
 fn narrow_terminals_keep_place_name_numbers_and_outcome() {
     insta::assert_snapshot!(build(&grid()).terminal(100, false), @r#"
-gpu-mem-0.85_chunked-on_prefix-on leads by its mean over 3 starts; no confidence is claimed.
+gpu-mem-0.85_chunked-on_prefix-on is the champion of 3 starts.
 - gpu-mem-0.85_chunked-on_prefix-on is gpu-mem = 0.85, chunked = true, prefix = true, max-num-seqs =
   32, tensor-parallel-size = 2.
-- gpu-mem-0.85_chunked-off_prefix-on follows 3.37 % behind by the weighted score, which is more than
-  the margin of 2 % below which a difference does not matter to you.
-- Starts of gpu-mem-0.85_chunked-on_prefix-on differ by 0.99 % (sd), those of
-  gpu-mem-0.85_chunked-off_prefix-on by 0.95 %.
-- Survival: 0 deaths in 3 starts; the chance that it dies in a start can still be as high as 63.2 %
-  (95 % bound).
+- gpu-mem-0.85_chunked-off_prefix-on follows 3.37 % behind by the weighted score (95 % interval
+  2.59 % to 4.15 %), which is more than the margin of 2 % below which a difference does not matter
+  to you.
+- Starts of one and the same configuration differ by 0.44 % (sd, pooled over all ranked ones, with
+  16 degrees of freedom).
+- gpu-mem-0.85_chunked-on_prefix-on is within 2 % of the best with probability over 99.9 % (the very
+  best: over 99.9 %; rank 1); choosing it is expected to cost 0.00 % against the best.
 - The engine's own state confirms 1 of its 2 varied flags; not confirmed: max-num-seqs.
-(5 more in report.md)
+(6 more in report.md)
 
 All configurations
 The same in all of them: tensor-parallel-size = 2. Means over n = 3 starts, ± the standard deviation
@@ -248,7 +251,7 @@ between starts.
                                               repeat_ms  repeat_ms       second
                                         gpu-   p50, ms,   p50, ms,  p50, tok/s,
 #  configuration                         mem      lower      lower       higher  outcome
-1  gpu-mem-0.85_chunked-on_prefix-on    0.85  12.8 ±0.2  12.8 ±0.2   99.1 ±0.01  leader
+1  gpu-mem-0.85_chunked-on_prefix-on    0.85  12.8 ±0.2  12.8 ±0.2   99.1 ±0.01  champion
 2  gpu-mem-0.85_chunked-off_prefix-on   0.85  13.5 ±0.2  13.5 ±0.2    100 ±0.01  ranked
 3  optimized_balanced                    0.9  14.1 ±0.2  14.1 ±0.2   99.1 ±0.01  ranked
 4  gpu-mem-0.9_chunked-off_prefix-on     0.9  14.7 ±0.2  14.7 ±0.2    100 ±0.01  ranked
@@ -306,7 +309,7 @@ fn unequal_counts_stand_beside_each_number() {
         [line("Means over"), line(" chunked_only_safe"), line(" optimized_balanced")].join("\n"),
         @r#"
 The same in all of them: tensor-parallel-size = 2. Means over starts, ± the standard deviation between starts (in brackets n, their number).
-6  chunked_only_safe                    0.85     true   false    32   153 (1)        153 (1)       99.1 (1)         543 %    1 of 1  ranked
+6  chunked_only_safe                    0.85     true   false    32   153 (1)        153 (1)       99.1 (1)         547 %    1 of 1  ranked
 3  optimized_balanced                    0.9     true    true    32  14.1 ±0.2 (3)  14.1 ±0.2 (3)  99.1 ±0.01 (3)  7.16 %    3 of 3  ranked
 "#
     );

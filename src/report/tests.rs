@@ -16,12 +16,13 @@ Run `20261124T044826Z-3f9a` of `Qwen/Qwen3-32B-AWQ`, started at 2026-11-24T04:48
 
 ## Verdict
 
-**`b` leads by its mean over 2 starts; no confidence is claimed.**
+**`b` leads by its mean over 2 starts; too few starts to say how sure that is.**
 
 - `b` is `gpu-mem = 0.9`, `prefix = true`, `max-num-seqs = 32`.
 - `kv-cache.ttft_repeat_ms.p50` (lower is better): `b` has 132 ms (mean of 2 starts, sd 2.12 ms), `a` 144 ms (mean of 2 starts, sd 2.83 ms).
-- `a` follows 8.68 % behind, which is more than the margin of 2 % below which a difference does not matter to you.
-- Starts of `b` differ by 1.61 % (sd), those of `a` by 1.98 %.
+- `a` follows 8.68 % behind (95 % interval 6.35 % to 11.1 %), which is more than the margin of 2 % below which a difference does not matter to you.
+- Starts of one and the same configuration differ by 0.50 % (sd, pooled over all ranked ones, with 2 degrees of freedom).
+- No probability is stated from 2 degrees of freedom; from 6 on there is one: more configurations, or more `repeats`.
 - Against the baseline `a` (the first of the file that lived) it is 1.09 times as good.
 - Survival: 0 deaths in 2 starts; the chance that it dies in a start can still be as high as 77.6 % (95 % bound).
 - The engine's own state confirms 1 of its 2 varied flags; not confirmed: `max-num-seqs`.
@@ -31,14 +32,14 @@ Run `20261124T044826Z-3f9a` of `Qwen/Qwen3-32B-AWQ`, started at 2026-11-24T04:48
 
 The same in all of them: `max-num-seqs = 32`.
 
-|   # | configuration | gpu-mem | prefix | kv-cache<br>ttft_repeat_ms<br>p50, ms, lower is better | behind #1 | vs baseline | measured | outcome |
-| --: | ------------- | ------: | -----: | -----------------------------------------------------: | --------: | ----------: | -------: | --- |
-|   1 | `b`           |     0.9 |   true |                                     132 (sd 2.12, n 2) |       0 % |       x1.09 |   2 of 2 | leader |
-|   2 | `a`           |    0.85 |   true |                                     144 (sd 2.83, n 2) |    8.68 % |       x1.00 |   2 of 2 | ranked |
-|   3 | `c`           |    0.85 |  false |                                    1311 (sd 12.7, n 2) |     889 % |       x0.11 |   2 of 2 | ranked |
-|   - | `f`           |     0.9 |  false |                                   1298 (sd 0.707, n 2) |         - |           - |   2 of 2 | rejected: kv-cache.success_rate \>= 0.95: 0.800 (in start 1, the worst of 2) |
-|   - | `d`           |    0.95 |   true |                                                      - |         - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting (kv_profile): ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
-|   - | `e`           |    0.95 |  false |                                                      - |         - |           - |   0 of 2 | undecided: 2 of 2 starts failed (engine_died) |
+|   # | configuration | gpu-mem | prefix | kv-cache<br>ttft_repeat_ms<br>p50, ms, lower is better | behind #1 |    95 % interval | vs baseline | measured | outcome |
+| --: | ------------- | ------: | -----: | -----------------------------------------------------: | --------: | ---------------: | ----------: | -------: | --- |
+|   1 | `b`           |     0.9 |   true |                                     132 (sd 2.12, n 2) |       0 % |                - |       x1.09 |   2 of 2 | leader |
+|   2 | `a`           |    0.85 |   true |                                     144 (sd 2.83, n 2) |    8.68 % | 6.35 % to 11.1 % |       x1.00 |   2 of 2 | ranked |
+|   3 | `c`           |    0.85 |  false |                                    1311 (sd 12.7, n 2) |     889 % |   868 % to 911 % |       x0.11 |   2 of 2 | ranked |
+|   - | `f`           |     0.9 |  false |                                   1298 (sd 0.707, n 2) |         - |                - |           - |   2 of 2 | rejected: kv-cache.success_rate \>= 0.95: 0.800 (in start 1, the worst of 2) |
+|   - | `d`           |    0.95 |   true |                                                      - |         - |                - |           - |   0 of 2 | died 2 of 2: kv_cache_too_small while starting (kv_profile): ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+|   - | `e`           |    0.95 |  false |                                                      - |         - |                - |           - |   0 of 2 | undecided: 2 of 2 starts failed (engine_died) |
 
 - Numbers are means over engine starts; sd is the sample standard deviation between starts, n their count.
 - vs baseline: how many times as good as `a`, the first of the file that lived; above 1 is better.
@@ -50,17 +51,29 @@ The same in all of them: `max-num-seqs = 32`.
 
 ## Use case long-answers
 
-**`c` leads by its mean over 2 starts, `a` is the same to you; no confidence is claimed.**
+**`c` leads by its mean over 2 starts, `a` is the same to you; too few starts to say how sure that is.**
 
 - `kv-cache.tokens_per_second.p50` (higher is better): `c` has 44.8 tok/s (mean of 2 starts, sd 0.0707 tok/s), `a` 44.4 tok/s (mean of 2 starts, sd 0.354 tok/s).
-- `a` follows 1.13 % behind: closer than the margin of 2 %, so the two are the same to you; let other reasons decide.
-- Starts of `c` differ by 0.16 % (sd), those of `a` by 0.80 %.
+- `a` follows 1.13 % behind (95 % interval -0.25 % to 2.53 %): closer than the margin of 2 %, so the two are the same to you; let other reasons decide.
+- Starts of one and the same configuration differ by 0.32 % (sd, pooled over all ranked ones, with 2 degrees of freedom).
+- No probability is stated from 2 degrees of freedom; from 6 on there is one: more configurations, or more `repeats`.
 
 |   # | configuration | kv-cache<br>tokens_per_second<br>p50, tok/s, higher is better | behind #1 |
 | --: | ------------- | ------------------------------------------------------------: | --: |
 |   1 | `c`           |                                         44.8 (sd 0.0707, n 2) | 0 % |
 |   2 | `a`           |                                          44.4 (sd 0.354, n 2) | 1.13 % |
 |   3 | `b`           |                                          43.4 (sd 0.212, n 2) | 3.46 % |
+
+## What mattered
+
+How many times as much a number is after a change of one flag, as the mean over all pairs of ranked configurations that are alike in everything else; with two changes, how many times as much the one does where the other was made too (1 is: no more than by itself). What died or missed a gate is in no pair.
+
+On `kv-cache.ttft_repeat_ms.p50`:
+
+| change                 | times as much |    95 % interval | pairs or squares | clear |
+| ---------------------- | ------------: | ---------------: | ---------------: | --- |
+| `gpu-mem 0.9 -> 0.85`  |        x1.087 | x1.064 to x1.111 |                1 | yes |
+| `prefix true -> false` |        x9.105 | x8.910 to x9.304 |                1 | yes |
 
 ## Workload kv-cache
 
@@ -216,13 +229,14 @@ gridrun report results/medium/20261124T044826Z-3f9a   # makes this report again 
 fn the_terminal_shows_verdict_and_table() {
     let report = build(&fixture::full());
     insta::assert_snapshot!(report.terminal(140, false), @r#"
-b leads by its mean over 2 starts; no confidence is claimed.
+b leads by its mean over 2 starts; too few starts to say how sure that is.
 - b is gpu-mem = 0.9, prefix = true, max-num-seqs = 32.
-- a follows 8.68 % behind, which is more than the margin of 2 % below which a difference does not matter to you.
-- Starts of b differ by 1.61 % (sd), those of a by 1.98 %.
-- Survival: 0 deaths in 2 starts; the chance that it dies in a start can still be as high as 77.6 % (95 % bound).
+- a follows 8.68 % behind (95 % interval 6.35 % to 11.1 %), which is more than the margin of 2 % below which a difference does not matter to
+  you.
+- Starts of one and the same configuration differ by 0.50 % (sd, pooled over all ranked ones, with 2 degrees of freedom).
+- No probability is stated from 2 degrees of freedom; from 6 on there is one: more configurations, or more repeats.
 - The engine's own state confirms 1 of its 2 varied flags; not confirmed: max-num-seqs.
-(3 more in report.md)
+(4 more in report.md)
 
 All configurations
 The same in all of them: max-num-seqs = 32. Means over n = 2 starts, ± the standard deviation between starts.
@@ -243,16 +257,17 @@ d: ValueError: To serve at least one request with the models's max seq len (4096
 e: 2 of 2 starts failed (engine_died)
 "#);
     insta::assert_snapshot!(report.terminal(80, false), @r#"
-b leads by its mean over 2 starts; no confidence is claimed.
+b leads by its mean over 2 starts; too few starts to say how sure that is.
 - b is gpu-mem = 0.9, prefix = true, max-num-seqs = 32.
-- a follows 8.68 % behind, which is more than the margin of 2 % below which a
-  difference does not matter to you.
-- Starts of b differ by 1.61 % (sd), those of a by 1.98 %.
-- Survival: 0 deaths in 2 starts; the chance that it dies in a start can still
-  be as high as 77.6 % (95 % bound).
+- a follows 8.68 % behind (95 % interval 6.35 % to 11.1 %), which is more than
+  the margin of 2 % below which a difference does not matter to you.
+- Starts of one and the same configuration differ by 0.50 % (sd, pooled over all
+  ranked ones, with 2 degrees of freedom).
+- No probability is stated from 2 degrees of freedom; from 6 on there is one:
+  more configurations, or more repeats.
 - The engine's own state confirms 1 of its 2 varied flags; not confirmed:
   max-num-seqs.
-(3 more in report.md)
+(4 more in report.md)
 
 All configurations
 The same in all of them: max-num-seqs = 32. Means over n = 2 starts, ± the

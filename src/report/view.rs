@@ -4,6 +4,7 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::decide::draws::Chance;
 use crate::decide::score::Spread;
 use crate::decide::standing::{GateResult, Tally};
 use crate::decide::verdict::Basis;
@@ -15,6 +16,7 @@ use crate::measure::metric::{MetricDef, WorkloadKind};
 use crate::measure::node::NodeDetail;
 use crate::outcome::{RuntimeFacts, Standing};
 use crate::report::machine::MachineView;
+use crate::report::mattered::MatteredView;
 use crate::report::stamp::Stamp;
 use crate::report::text::Prose;
 use crate::spec::experiment::Goal;
@@ -52,6 +54,8 @@ pub struct View {
     /// Every cell, in the order of the table.
     pub cells: Vec<Row>,
     pub use_cases: Vec<UseCaseView>,
+    /// What the axes did to each objective.
+    pub mattered: Vec<MatteredView>,
     /// As the file writes them.
     pub gates: Vec<String>,
     pub workloads: Vec<WorkloadView>,
@@ -133,6 +137,8 @@ pub enum About {
     Configuration,
     /// Who follows, and how closely.
     RunnerUp,
+    /// How sure the first place is.
+    Sureness,
     /// How much starts of one configuration differ.
     Spread,
     /// Flags that the engine's own state does not confirm.
@@ -161,8 +167,11 @@ impl About {
 pub enum VerdictKind {
     /// First of single starts: no confidence can be stated.
     LeaderOfSingleStarts,
-    /// First by its mean over several starts; no confidence is stated.
+    /// First by its mean over several starts; too few to say how sure.
     LeaderByMean,
+    /// First by its mean; the probabilities do not suffice for a champion.
+    NoClearChampion,
+    Champion,
     NothingRanked,
 }
 
@@ -171,6 +180,8 @@ impl From<Basis> for VerdictKind {
         match basis {
             Basis::SingleStart => Self::LeaderOfSingleStarts,
             Basis::Mean { .. } => Self::LeaderByMean,
+            Basis::Open { .. } => Self::NoClearChampion,
+            Basis::Champion { .. } => Self::Champion,
         }
     }
 }
@@ -213,10 +224,15 @@ pub struct Row {
     pub score: Option<Spread>,
     /// By which fraction the score is worse than the first-placed cell's.
     pub behind_first: Option<f64>,
+    /// Its 95 % interval; `None` where no noise is known.
+    pub behind_interval: Option<(f64, f64)>,
+    /// `None` where the noise is not known well enough.
+    pub chance: Option<Chance>,
     /// How many times as good as the baseline, above 1 is better.
     pub against_baseline: Option<f64>,
     /// Inside the equivalence margin of the first-placed cell, and not that cell.
     pub same_as_first: bool,
+    pub is_champion: bool,
     /// In the order of the gates; empty where nothing was measured.
     pub gate_results: Vec<GateResult>,
     /// How it died, for an infeasible cell; how it failed, for one that was never measured.

@@ -2,12 +2,14 @@
 //! none claims a confidence that was not computed.
 
 use crate::attest::Attested;
+use crate::decide::confidence::{ENOUGH, LEAST_DEGREES};
 use crate::decide::decision::{CellResult, Decision, Ranking};
+use crate::decide::draws::MOST_BLOCKS_AHEAD;
 use crate::decide::number;
 use crate::decide::reading;
 use crate::decide::score::Spread;
 use crate::decide::standing::survival_bound;
-use crate::decide::verdict::{Basis, Lead, RunnerUp, Verdict};
+use crate::decide::verdict::{Basis, Lead, RunnerUp, Verdict, contenders};
 use crate::manifest::{RunEnding, RunRecord};
 use crate::measure::metric::MetricDef;
 use crate::outcome::{Outcome, Settled, Standing};
@@ -127,7 +129,10 @@ impl<'a> Wording<'a> {
         };
         let headline = headline.name(name).words(match lead.basis {
             Basis::SingleStart => " is the leader of single starts".to_owned(),
-            Basis::Mean { n_starts } => format!(" leads by its mean over {n_starts} starts"),
+            Basis::Mean { n_starts } | Basis::Open { n_starts, .. } => {
+                format!(" leads by its mean over {n_starts} starts")
+            }
+            Basis::Champion { n_starts } => format!(" is the champion of {n_starts} starts"),
         });
         let headline = match lead.same.as_slice() {
             [] => headline,
@@ -139,7 +144,9 @@ impl<'a> Wording<'a> {
         };
         let headline = headline.words(match lead.basis {
             Basis::SingleStart => "; no confidence can be stated.",
-            Basis::Mean { .. } => "; no confidence is claimed.",
+            Basis::Mean { .. } => "; too few starts to say how sure that is.",
+            Basis::Open { .. } => "; there is no clear champion.",
+            Basis::Champion { .. } => ".",
         });
         VerdictView {
             kind: lead.basis.into(),
@@ -193,16 +200,18 @@ impl<'a> Wording<'a> {
                 sentences.push(About::RunnerUp.says(text));
             }
             Some(next) => {
-                sentences.push(About::RunnerUp.says(self.following(ranking, next)));
+                sentences.push(About::RunnerUp.says(self.following(ranking, lead, next)));
                 sentences.extend(self.same(lead).map(|text| About::Same.says(text)));
-                let spread = self.spread_between_starts(ranking, lead, next);
+                let spread = self.spread_between_starts(ranking);
                 sentences.push(About::Spread.says(spread));
+                let sureness = self.sureness(ranking, lead);
+                sentences.extend(sureness.map(|text| About::Sureness.says(text)));
             }
         }
         sentences
     }
 
-    fn following(&self, ranking: &Ranking<'_>, next: &RunnerUp) -> Prose {
+    fn following(&self, ranking: &Ranking<'_>, lead: &Lead, next: &RunnerUp) -> Prose {
         let margin = number::chosen_percent(self.experiment().run.equivalence);
         let by = match ranking.objectives.len() {
             1 => "",
@@ -212,17 +221,34 @@ impl<'a> Wording<'a> {
         if next.behind == 1.0 {
             return sentence.words(format!(" has the same score{by}."));
         }
+        let interval = self.interval(ranking, next.cell, lead.cell);
+        let interval = interval.map_or_else(String::new, |interval| format!(" ({interval})"));
+        if next.behind < 1.0 {
+            let distance = number::percent(1.0 / next.behind - 1.0);
+            return sentence.words(format!(
+                " has the better mean by {distance}{by}{interval}: closer than the margin of \
+                 {margin}, and the champion is the simpler one (fewer features switched on, or \
+                 less memory)."
+            ));
+        }
         let distance = number::percent(next.behind - 1.0);
         sentence.words(match next.same {
             true => format!(
-                " follows {distance} behind{by}: closer than the margin of {margin}, so the two \
-                 are the same to you; let other reasons decide."
+                " follows {distance} behind{by}{interval}: closer than the margin of {margin}, so \
+                 the two are the same to you; let other reasons decide."
             ),
             false => format!(
-                " follows {distance} behind{by}, which is more than the margin of {margin} below \
-                 which a difference does not matter to you."
+                " follows {distance} behind{by}{interval}, which is more than the margin of \
+                 {margin} below which a difference does not matter to you."
             ),
         })
+    }
+
+    /// `95 % interval 3.1 % to 5.2 %`: how much worse one cell is than another.
+    fn interval(&self, ranking: &Ranking<'_>, cell: usize, other: usize) -> Option<String> {
+        let (_, low, high) = ranking.confidence.behind(cell, other)?.ratio();
+        let (low, high) = (number::percent(low - 1.0), number::percent(high - 1.0));
+        Some(format!("95 % interval {low} to {high}"))
     }
 
     fn same(&self, lead: &Lead) -> Option<Prose> {
@@ -231,10 +257,9 @@ impl<'a> Wording<'a> {
         Some(Prose::new("Just as close: ").names(names).words("."))
     }
 
-    /// Whether the distance could be what starts of one configuration differ by anyway.
-    fn spread_between_starts(&self, ranking: &Ranking<'_>, lead: &Lead, next: &RunnerUp) -> Prose {
-        let sd = |cell: usize| ranking.score(cell).and_then(|score| score.relative_sd());
-        let (Some(first), Some(second)) = (sd(lead.cell), sd(next.cell)) else {
+    /// What starts of one and the same configuration differ by.
+    fn spread_between_starts(&self, ranking: &Ranking<'_>) -> Prose {
+        let Some(noise) = ranking.confidence.noise() else {
             return Prose::new(
                 "How much starts of one and the same configuration differ is not known from \
                  single starts: raise ",
@@ -242,18 +267,57 @@ impl<'a> Wording<'a> {
             .name("repeats")
             .words(" to see it.");
         };
-        let sentence = Prose::new("Starts of ")
-            .name(self.name(lead.cell))
-            .words(format!(
-                " differ by {} (sd), those of ",
-                number::percent(first)
+        Prose::new(format!(
+            "Starts of one and the same configuration differ by {} (sd, pooled over all ranked \
+             ones, with {:.0} degrees of freedom).",
+            number::percent(noise.sd().exp_m1()),
+            noise.degrees
+        ))
+    }
+
+    /// How sure the first place is, or what it would take.
+    fn sureness(&self, ranking: &Ranking<'_>, lead: &Lead) -> Option<Prose> {
+        let confidence = &ranking.confidence;
+        let margin = number::chosen_percent(self.experiment().run.equivalence);
+        let enough = number::chosen_percent(ENOUGH);
+        let noise = confidence.noise()?;
+        let Some(chance) = confidence.chance(lead.cell) else {
+            return Some(Prose::new(format!(
+                "No probability is stated from {:.0} degrees of freedom; from {LEAST_DEGREES:.0} \
+                 on there is one: more configurations, or more ",
+                noise.degrees
             ))
-            .name(self.name(next.cell))
-            .words(format!(" by {}", number::percent(second)));
-        sentence.words(match next.behind - 1.0 <= first.max(second) {
-            true => ": the distance is no larger than that, so the order may be chance.",
-            false => ".",
-        })
+            .name("repeats")
+            .words("."));
+        };
+        let chances = format!(
+            " is within {margin} of the best with probability {} (the very best: {}; rank {})",
+            number::probability(chance.equivalent),
+            number::probability(chance.best),
+            match chance.ranks {
+                (low, high) if low == high => low.to_string(),
+                (low, high) => format!("{low} to {high}"),
+            },
+        );
+        let sentence = Prose::name_first(self.name(lead.cell)).words(chances);
+        let Basis::Open { more_blocks, .. } = lead.basis else {
+            let loss = number::percent(chance.expected_loss);
+            let words = format!("; choosing it is expected to cost {loss} against the best.");
+            return Some(sentence.words(words));
+        };
+        let names = contenders(ranking);
+        let names = names.iter().map(|&cell| self.name(cell));
+        let sentence = sentence
+            .words(format!("; a champion needs {enough}. Still in the race: "))
+            .names(names);
+        Some(sentence.words(match more_blocks {
+            Some(1) => ". One more repeat would likely settle it.".to_owned(),
+            Some(n) => format!(". {n} more repeats would likely settle it."),
+            None => format!(
+                ". Not even {MOST_BLOCKS_AHEAD} more repeats would likely settle it: they differ \
+                 by about the margin."
+            ),
+        }))
     }
 
     fn baseline(&self, lead: &Lead) -> Option<Prose> {
