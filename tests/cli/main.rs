@@ -5,6 +5,7 @@ mod clean;
 mod diagnose;
 mod doctor;
 mod folder;
+mod load;
 mod man;
 mod plan;
 mod rehearse;
@@ -17,5 +18,6 @@ mod scenario;
 #[allow(dead_code, reason = "the tests in Docker use the rest of it")]
 mod scenarios;
 mod schema;
+mod stand_in;
 mod tools;
 mod workload;
