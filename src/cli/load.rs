@@ -23,7 +23,7 @@ use crate::load::reason::reason;
 use crate::load::stream::{LoopWatch, Streamer};
 use crate::measure::load_run::{Asked, ClientSide, LoadEnding, LoadRun, LoadTally};
 use crate::measure::request::Request;
-use crate::measure::token_instants::TokenInstants;
+use crate::measure::token_instants::TokenTimes;
 use crate::report::load_run;
 use crate::runner::cancel::Cancel;
 use crate::runner::ports::{RequestSink, RuntimeError, Target};
@@ -128,17 +128,19 @@ struct Collected {
     tally: Mutex<LoadTally>,
     /// Where they wait until they are stored; `None` where they are not.
     sink: Option<RequestSink>,
-    keeps_token_times: bool,
     /// No further request comes.
     ended: tokio::sync::Notify,
 }
 
 impl Collected {
     fn new(args: &LoadArgs) -> Self {
+        let token_times = match args.no_token_times {
+            true => TokenTimes::Dropped,
+            false => TokenTimes::Kept,
+        };
         Self {
             tally: Mutex::default(),
-            sink: args.record.is_some().then(RequestSink::default),
-            keeps_token_times: !args.no_token_times,
+            sink: args.record.is_some().then(|| RequestSink::new(token_times)),
             ended: tokio::sync::Notify::new(),
         }
     }
@@ -154,13 +156,10 @@ impl Collected {
 }
 
 impl Collector for Collected {
-    fn take(&self, mut request: Request) {
+    fn take(&self, request: Request) {
         let why = request.failure.as_ref().map(reason);
         self.tally().take(&request, why);
         if let Some(sink) = &self.sink {
-            if !self.keeps_token_times {
-                request.instants.tokens = TokenInstants::default();
-            }
             sink.push(request);
         }
     }

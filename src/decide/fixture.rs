@@ -271,6 +271,7 @@ pub(crate) fn experiment() -> Experiment {
             seed: 1,
             equivalence: 0.02,
             deadline: None,
+            token_times: Default::default(),
         },
     }
 }

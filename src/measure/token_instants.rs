@@ -6,6 +6,15 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Whether they are stored with their requests: they are most of what a request takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenTimes {
+    #[default]
+    Kept,
+    Dropped,
+}
+
 /// Instants in the order in which they came, in nanoseconds since the attempt's origin.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<u64>", into = "Vec<u64>")]

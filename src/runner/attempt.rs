@@ -276,7 +276,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             Cut::Cancelled => return Ok(Story::Cancelled),
         };
         self.phase(AttemptPhase::Measuring)?;
-        let requests = RequestSink::default();
+        let requests = RequestSink::new(self.experiment.run.token_times);
         let mut watcher = Watcher {
             recorder: self.recorder,
             attempt: &self.launch.attempt,

@@ -448,6 +448,7 @@ pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Man
                 seed: 1,
                 equivalence: 0.02,
                 deadline,
+                token_times: Default::default(),
             },
         },
         cells: cells.iter().map(|name| cell(name)).collect(),

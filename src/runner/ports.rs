@@ -18,6 +18,7 @@ use crate::measure::profiling::Profiling;
 use crate::measure::prompt::PromptBook;
 use crate::measure::request::Request;
 use crate::measure::sample::SamplePart;
+use crate::measure::token_instants::{TokenInstants, TokenTimes};
 use crate::outcome::{EndState, EngineFacts, RuntimeFacts};
 use crate::runner::meter::{EngineMeter, GaugeMeter};
 use crate::spec::experiment::Workload;
@@ -287,6 +288,7 @@ pub struct NodeRun<'a> {
 /// attempt lasts, no more than one part of them is in memory.
 #[derive(Debug, Default)]
 pub struct RequestSink {
+    token_times: TokenTimes,
     held: Mutex<Held>,
     filled: Notify,
 }
@@ -306,7 +308,19 @@ impl RequestSink {
     const PART_REQUESTS: usize = 20_000;
     const PART_INSTANTS: usize = 2_000_000;
 
-    pub fn push(&self, request: Request) {
+    pub fn new(token_times: TokenTimes) -> Self {
+        Self {
+            token_times,
+            ..Self::default()
+        }
+    }
+
+    /// Takes one that has ended and been measured: what is not to be stored is dropped here.
+    pub fn push(&self, mut request: Request) {
+        match self.token_times {
+            TokenTimes::Kept => {}
+            TokenTimes::Dropped => request.instants.tokens = TokenInstants::default(),
+        }
         let mut held = self.held();
         held.n_answered += u64::from(request.failure.is_none());
         held.n_cached += request.cached_tokens().unwrap_or(0);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::metric::{MetricDef, MetricRef, WorkloadKind};
+use crate::measure::token_instants::TokenTimes;
 use crate::spec::diagnostic::Span;
 use crate::spec::flag::{FlagValue, Knob};
 use crate::spec::profile::Profile;
@@ -222,4 +223,8 @@ pub struct RunSettings {
     pub equivalence: f64,
     /// The run starts no further attempt after this long. Default none.
     pub deadline: Option<Duration>,
+    /// Whether `requests.parquet` has the instants of single tokens. Default kept; absent in
+    /// older runs, which always kept them.
+    #[serde(default)]
+    pub token_times: TokenTimes,
 }

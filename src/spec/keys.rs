@@ -328,6 +328,12 @@ pub const RUN: &[Key] = &[
         Shape::Duration,
         "No attempt is started after this long.",
     ),
+    default(
+        "token-times",
+        Shape::Bool,
+        "true",
+        "Store the instant of every single token with its request.",
+    ),
 ];
 
 /// Top level of a profile.

@@ -85,6 +85,7 @@ pub fn experiment() -> Experiment {
             seed: 1,
             equivalence: 0.02,
             deadline: None,
+            token_times: Default::default(),
         },
     }
 }

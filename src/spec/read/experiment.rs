@@ -3,6 +3,7 @@
 use toml::de::DeTable;
 
 use crate::measure::metric::WorkloadKind;
+use crate::measure::token_instants::TokenTimes;
 use crate::spec::diagnostic::{Diagnostic, FileRole, Span};
 use crate::spec::experiment::{
     Assigned, Assignment, Axis, Condition, Exclude, Experiment, Gate, Goal, NamedCell, Objective,
@@ -412,6 +413,10 @@ fn run(reader: &mut Reader<'_>, top: &Fields<'_>) -> RunSettings {
             .expect(by_default),
         equivalence: fields.number("equivalence").expect(by_default),
         deadline: fields.duration("deadline"),
+        token_times: match fields.bool("token-times").expect(by_default) {
+            true => TokenTimes::Kept,
+            false => TokenTimes::Dropped,
+        },
     }
 }
 

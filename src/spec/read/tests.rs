@@ -6,6 +6,7 @@ use proptest::prelude::{ProptestConfig, any, proptest};
 use proptest::sample::Index;
 
 use crate::measure::metric::{MetricRef, Stat};
+use crate::measure::token_instants::TokenTimes;
 use crate::spec::diagnostic::{Colour, Diagnostic, Source, has_errors, list, render};
 use crate::spec::experiment::{Comparison, Experiment, Goal, OnMiss, WorkloadSpec};
 use crate::spec::flag::{FlagName, FlagValue, Knob};
@@ -106,6 +107,7 @@ objective = [{ metric = "kv-cache.tokens_per_second.p95", goal = "max" }]
 repeats  = 3
 equivalence = "2.5%"
 deadline = "8h"
+token-times = false
 "#;
 
 fn read(experiment: &str, profile: &str) -> Loaded {
@@ -243,6 +245,7 @@ fn the_experiment_file_is_read_whole() {
         (run.repeats, run.seed, run.equivalence, run.deadline),
         (3, 1, 0.025, Some(Duration::from_secs(8 * 3600)))
     );
+    assert_eq!(run.token_times, TokenTimes::Dropped);
 }
 
 #[test]
@@ -329,6 +332,7 @@ fn what_is_absent_has_the_default_of_the_key_table() {
         (1, 0.02)
     );
     assert_eq!(experiment.run.deadline, None);
+    assert_eq!(experiment.run.token_times, TokenTimes::Kept);
     let engine = &experiment.profile.engine;
     assert_eq!(engine.gpus, Gpus::None);
     assert_eq!(default_of(keys::ENGINE, "gpus"), "\"none\"");
