@@ -74,6 +74,7 @@ const TEST_FILES: &[&str] = &[
     "spec/vllm_flags/generator.rs",
     "decide/fixture.rs",
     "load/fake_vllm.rs",
+    "report/workload/fixture.rs",
     "runner/bench.rs",
     "runner/bench/journal.rs",
     "runner/bench/watched.rs",

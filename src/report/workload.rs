@@ -183,3 +183,6 @@ pub fn remark(remarks: &mut Vec<Remark>, text: &str, cell: &CellResult<'_>, star
         }),
     }
 }
+
+#[cfg(test)]
+mod fixture;

@@ -20,7 +20,10 @@ impl Folder {
             root: tempfile::tempdir().unwrap(),
         };
         folder.write("profiles/fast.toml", PROFILE);
-        folder.write("experiments/small.toml", EXPERIMENT);
+        folder.write(
+            "experiments/small.toml",
+            &format!("{MATRIX}{KV_CACHE}{RUN}"),
+        );
         folder
     }
 
@@ -222,13 +225,17 @@ decode-tokens-per-second = 1000
 "#;
 
 /// 0.6 x 8 GiB - 4 GiB = 0.8 GiB: 3,276 tokens, fewer than max-model-len.
-const EXPERIMENT: &str = r#"
+const MATRIX: &str = r#"
 profile = "fast"
 [matrix]
 gpu-mem = [0.6, 0.9]
 prefix = [true, false]
 [[exclude]]
 where = { gpu-mem = 0.6, prefix = false }
+"#;
+
+/// The least that can be ranked: a node of two pairs of requests, and an objective on it.
+pub const KV_CACHE: &str = r#"
 [[workload]]
 name = "kv-cache"
 kind = "kv-cache"
@@ -238,6 +245,9 @@ max-tokens = 4
 [[objective]]
 metric = "kv-cache.ttft_repeat_ms.p50"
 goal = "min"
+"#;
+
+const RUN: &str = r#"
 [run]
 repeats = 2
 seed = 7

@@ -7,34 +7,21 @@ use std::process::{Child, Command};
 use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use serde_json::Value;
 
-use crate::folder::{Folder, Ran};
+use crate::folder::{Folder, KV_CACHE, Ran};
 
 #[path = "../data/nvml/stub.rs"]
 mod stub;
 
 use stub::Stub;
 
-const EXPERIMENT: &str = r#"
-profile = "fast"
-[matrix]
-gpu-mem = [0.9]
-[[workload]]
-name = "kv-cache"
-kind = "kv-cache"
-iterations = 2
-prompt-tokens = 200
-max-tokens = 4
-[[objective]]
-metric = "kv-cache.ttft_repeat_ms.p50"
-goal = "min"
-"#;
+const ONE_CELL: &str = "profile = \"fast\"\n[matrix]\ngpu-mem = [0.9]\n";
 
 fn folder() -> Folder {
     let folder = Folder::new();
     let profile = folder.read("profiles/fast.toml");
     let with_cards = profile.replace("[engine]\n", "[engine]\ngpus = \"all\"\n");
     folder.write("profiles/fast.toml", &with_cards);
-    folder.write("experiments/small.toml", EXPERIMENT);
+    folder.write("experiments/small.toml", &format!("{ONE_CELL}{KV_CACHE}"));
     folder
 }
 

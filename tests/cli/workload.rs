@@ -1,6 +1,6 @@
 //! Workloads through whole runs with stand-ins: what they leave, and what their files say.
 
-use crate::folder::Folder;
+use crate::folder::{Folder, KV_CACHE};
 
 const REHEARSE: &[&str] = &[
     "rehearse",
@@ -112,4 +112,153 @@ fn mistakes_in_a_file_of_conversations_are_shown_where_they_are() {
     );
     let both = check("turns = 1\nprompt-tokens = 50\n", good);
     assert!(both.contains("exclude each other"), "{both}");
+}
+
+/// Two tasks, of whose checks an engine that makes its words up keeps one.
+const THINK: &str = r#"
+[[workload]]
+name = "think"
+kind = "reasoning"
+built-in = []
+max-tokens = 16
+[[workload.task]]
+name = "speak"
+prompt = "Say something."
+check = [{ kind = "regex", pattern = '\S' }]
+[[workload.task]]
+name = "capital"
+prompt = "Which is the capital of Italy?"
+check = [{ kind = "contains-all", texts = ["Rome"] }]
+[[objective]]
+metric = "think.e2e_ms.p50"
+goal = "min"
+"#;
+
+/// This very program as an outside tool: four requests with prompts of 300 tokens. Whether any
+/// of them is answered and whether the machine is busy decide its exit code, and are no mistake
+/// of the tool.
+const TOOL: &str = r#"
+[[workload]]
+name = "tool"
+kind = "command"
+where = "host"
+after = ["think"]
+run = [
+    "/bin/sh", "-c",
+    """"$0" load "$@"; case $? in 0|3|8) ;; *) exit 9 ;; esac""",
+    "GRIDRUN", "--url", "{url}", "--model", "{model}", "--api-key-env", "OPENAI_API_KEY",
+    "--requests", "4", "--prompt-tokens", "300", "--max-tokens", "4", "--json", "{out}",
+]
+output = "file"
+[[workload.metric]]
+name = "answered"
+path = "succeeded"
+scale = "signed"
+[[workload.metric]]
+name = "first_token_ms"
+path = "/ttft_ms/p50"
+unit = "ms"
+[[gate]]
+require = "tool.answered >= 4"
+"#;
+
+#[test]
+fn a_cell_whose_outside_tool_misses_its_gate_is_rejected_whatever_else_it_did() {
+    let folder = Folder::new();
+    let profile = folder.read("profiles/fast.toml");
+    let open = profile.replace("max-model-len = 4096\n", "");
+    assert_ne!(open, profile);
+    folder.write("profiles/fast.toml", &open);
+    let tool = TOOL.replace("GRIDRUN", env!("CARGO_BIN_EXE_gridrun"));
+    folder.write(
+        "experiments/w.toml",
+        &format!("profile = \"fast\"\n[matrix]\nmax-model-len = [256, 4096]\n{THINK}{tool}"),
+    );
+    folder
+        .gridrun(&["rehearse", "--runtime", "process", "experiments/w.toml"])
+        .ends_with_code(0);
+
+    let is_short = |cell: &str| cell.contains("256");
+    let thought = reports(&folder, "think");
+    assert_eq!(thought.len(), 2);
+    for (cell, report) in thought {
+        assert_eq!(report["status"]["status"], "completed", "{report}");
+        assert_eq!(report["metrics"]["quality"], 0.5, "{cell}: {report}");
+        assert_eq!(report["metrics"]["quality_own"], 0.5, "{cell}: {report}");
+        assert_eq!(report["n_requests"], 2);
+        let answers = report["detail"]["answers"].as_array().unwrap();
+        let shares: Vec<_> = answers.iter().map(|answer| &answer["share"]).collect();
+        assert_eq!(shares, [&1.0, &0.0], "{report}");
+    }
+    let measured = reports(&folder, "tool");
+    assert_eq!(measured.len(), 2);
+    for (cell, report) in measured {
+        assert_eq!(report["status"]["status"], "completed", "{report}");
+        let answered = if is_short(&cell) { 0.0 } else { 4.0 };
+        assert_eq!(report["metrics"]["answered"], answered, "{cell}: {report}");
+        let first = report["metrics"]["first_token_ms"].as_f64();
+        assert_eq!(first.is_some(), !is_short(&cell), "{cell}: {report}");
+        assert_eq!(report["detail"]["exit_code"], 0);
+    }
+
+    let run = folder.runs().remove(0);
+    let report = std::fs::read_to_string(run.join("report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let cells = report["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 2);
+    for cell in cells {
+        let standing = match is_short(cell["cell"].as_str().unwrap()) {
+            true => "rejected",
+            false => "ranked",
+        };
+        assert_eq!(cell["standing"], standing, "{cell:#}");
+        let gate = &cell["gate_results"][0];
+        assert_eq!(gate["gate"], "tool.answered >= 4", "{cell:#}");
+        assert_eq!(gate["held"], standing == "ranked", "{cell:#}");
+    }
+    let markdown = std::fs::read_to_string(run.join("report.md")).unwrap();
+    for expected in [
+        "Answers that lost points, or could not be graded:",
+        "`capital`: ",
+        "` ended with 0",
+        "0 succeeded, 4 FAILED",
+        "4 succeeded, none failed",
+    ] {
+        assert!(markdown.contains(expected), "{expected}: {markdown}");
+    }
+}
+
+#[test]
+fn requests_are_stored_without_the_instants_of_their_tokens_where_the_file_says_so() {
+    use polars::prelude::{ParquetReader, SerReader};
+
+    let stored = |run_settings: &str| {
+        let folder = Folder::new();
+        let text =
+            format!("profile = \"fast\"\n[matrix]\ngpu-mem = [0.9]\n{KV_CACHE}{run_settings}");
+        folder.write("experiments/w.toml", &text);
+        folder.gridrun(REHEARSE).ends_with_code(0);
+        let run = folder.runs().remove(0);
+        let mut attempts = std::fs::read_dir(run.join("attempts")).unwrap();
+        let attempt = attempts.next().unwrap().unwrap().path();
+        let bytes = std::fs::read(attempt.join("requests.parquet")).unwrap();
+        let requests = ParquetReader::new(std::io::Cursor::new(bytes))
+            .finish()
+            .unwrap();
+        let tokens = requests.column("token_ns").unwrap().list().unwrap();
+        let n_instants: usize = (0..requests.height())
+            .map(|row| {
+                tokens
+                    .get_as_series(row)
+                    .map_or(0, |instants| instants.len())
+            })
+            .sum();
+        let first = requests.column("first_token_ns").unwrap();
+        assert_eq!(first.null_count(), 0);
+        (requests.height(), n_instants)
+    };
+    // Two pairs and the warm-up, four tokens each.
+    let (n_requests, n_instants) = stored("");
+    assert_eq!((n_requests, n_instants), (5, 20));
+    assert_eq!(stored("[run]\ntoken-times = false\n"), (5, 0));
 }

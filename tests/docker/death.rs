@@ -1,6 +1,7 @@
 //! Engines that are killed from outside: by the kernel, and by somebody.
 
 use crate::bench::{Bench, FILE, PROFILE};
+use crate::folder::KV_CACHE;
 use crate::program::is_measuring;
 use crate::turn;
 
@@ -13,7 +14,9 @@ fn a_memory_limit_too_small_is_the_kernels_kill_by_name_and_the_next_cell_goes_o
         "start-up =",
         "host-memory = \"512MiB\"\nstart-up =",
     );
-    bench.folder.write(FILE, SQUEEZED);
+    bench
+        .folder
+        .write(FILE, &format!("{SQUEEZED}{KV_CACHE}[run]\nrepeats = 2\n"));
     bench.folder.gridrun(&["rehearse", FILE]).ends_with_code(0);
     assert_eq!(bench.containers().len(), 0);
 
@@ -95,15 +98,4 @@ prefix = [true]
 name = "squeezed"
 set = { prefix = true }
 memory = "64MiB"
-[[workload]]
-name = "kv-cache"
-kind = "kv-cache"
-iterations = 2
-prompt-tokens = 200
-max-tokens = 4
-[[objective]]
-metric = "kv-cache.ttft_repeat_ms.p50"
-goal = "min"
-[run]
-repeats = 2
 "#;

@@ -192,3 +192,154 @@ fn quotation(answer: &str) -> Block {
     kept.extend(shown(&lines[lines.len() - tail..]));
     Block::Quotation(kept)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::kind::reasoning::Detail;
+    use crate::measure::metric::WorkloadKind;
+    use crate::report::workload::fixture::workload;
+
+    fn answer(task: &str, share: Option<f64>, lost: Vec<CheckGrade>, said: &str) -> AnswerDetail {
+        AnswerDetail {
+            task: task.to_owned(),
+            category: "logic".to_owned(),
+            iteration: 0,
+            share,
+            output_tokens: Some(9),
+            finish_reason: Some("stop".to_owned()),
+            failure: None,
+            answer: (!lost.is_empty()).then(|| said.to_owned()),
+            lost,
+        }
+    }
+
+    fn grade(check: &str, verdict: Verdict) -> CheckGrade {
+        CheckGrade {
+            check: check.to_owned(),
+            of: 2.0,
+            verdict,
+            by_judge: false,
+        }
+    }
+
+    fn detail(answers: Vec<AnswerDetail>) -> Option<NodeDetail> {
+        Some(NodeDetail::Reasoning(Detail { answers }))
+    }
+
+    fn missed() -> AnswerDetail {
+        let because = "it says 41".to_owned();
+        let lost = grade("the number 42", Verdict::Lost { because });
+        answer("sum", Some(0.0), vec![lost], "41")
+    }
+
+    #[test]
+    fn points_are_means_over_all_starts_and_missing_where_one_was_not_graded() {
+        let because = "there is no sandbox".to_owned();
+        let ungraded = grade("its tests", Verdict::NotGraded { because });
+        let code = || answer("code", None, vec![ungraded.clone()], "x = 1");
+        let right = || answer("sum", Some(1.0), Vec::new(), "");
+        let workload = workload(
+            WorkloadKind::Reasoning,
+            vec![
+                ("a", 1, detail(vec![right(), code()])),
+                (
+                    "a",
+                    2,
+                    detail(vec![missed(), answer("code", Some(1.0), Vec::new(), "")]),
+                ),
+                ("b", 1, detail(vec![right()])),
+                ("c", 1, None),
+            ],
+        );
+        let blocks = part(&workload);
+        let Some(Block::Table(table)) = blocks.get(1) else {
+            panic!("{blocks:#?}");
+        };
+        assert_eq!(
+            table.rows,
+            [
+                ["sum", "logic", "0.500", "1.00"],
+                // Half of its answers were graded: their mean would be of another examination.
+                ["code", "logic", MISSING, MISSING],
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answer_that_lost_points_is_shown_once_with_its_checks() {
+        let partly = Verdict::Partly {
+            share: 0.5,
+            because: "3 of 6 tests".to_owned(),
+        };
+        let polite = CheckGrade {
+            by_judge: true,
+            ..grade("is it *polite*?", partly)
+        };
+        let cut = AnswerDetail {
+            finish_reason: Some("length".to_owned()),
+            ..answer("letter", Some(0.5), vec![polite], "  \n")
+        };
+        let workload = workload(
+            WorkloadKind::Reasoning,
+            vec![
+                ("a", 1, detail(vec![missed(), missed(), cut])),
+                ("b", 1, detail(vec![missed()])),
+            ],
+        );
+        let blocks = part(&workload);
+        let shown = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        assert_eq!(
+            blocks[2..],
+            [
+                Block::Paragraph("Answers that lost points, or could not be graded:".to_owned()),
+                Block::Bullets(shown(&[
+                    "`sum`: `a`, start 1, and 2 times more",
+                    "the number 42: 0 of 2.00 points: it says 41",
+                ])),
+                Block::Quotation(shown(&["41"])),
+                Block::Bullets(shown(&[
+                    "`letter`: `a`, start 1",
+                    "is it \\*polite\\*? (by a judge model): 1.00 of 2.00 points: 3 of 6 tests",
+                    "The answer was cut off at `max-tokens`.",
+                ])),
+                Block::Paragraph("It is empty.".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn many_answers_and_long_ones_are_shown_in_part_and_say_so() {
+        let long: Vec<String> = (1..=SHOWN_LINES + 5).map(|n| format!("line {n}")).collect();
+        let of = |number: usize| AnswerDetail {
+            answer: Some(long.join("\n")),
+            ..AnswerDetail {
+                task: format!("t{number}"),
+                ..missed()
+            }
+        };
+        let answers = (0..SHOWN + 3).map(of).collect();
+        let blocks = part(&workload(
+            WorkloadKind::Reasoning,
+            vec![("a", 1, detail(answers))],
+        ));
+        let quotations: Vec<&Vec<String>> = blocks
+            .iter()
+            .filter_map(|block| match block {
+                Block::Quotation(lines) => Some(lines),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(quotations.len(), SHOWN);
+        for lines in quotations {
+            assert_eq!(lines.len(), SHOWN_LINES + 1);
+            assert!(
+                lines.contains(&"[... 5 lines left out ...]".to_owned()),
+                "{lines:?}"
+            );
+            assert_eq!((&lines[0], lines.last()), (&long[0], long.last()));
+        }
+        let more = Block::Paragraph("3 more are in report.json.".to_owned());
+        assert_eq!(blocks.last(), Some(&more));
+    }
+}
