@@ -175,20 +175,22 @@ impl MetricDef {
 
     /// A change in per cent: one number of either sign.
     pub const fn signed_percent(name: &'static str, meaning: &'static str) -> Self {
-        let (unit, scale) = (Unit::Percent, Scale::Signed);
-        Self::of_every_cell(name, unit, scale, Shape::Scalar, meaning)
+        Self::signed(name, Unit::Percent, meaning)
+    }
+
+    /// One number of either sign.
+    pub const fn signed(name: &'static str, unit: Unit, meaning: &'static str) -> Self {
+        Self::of_every_cell(name, unit, Scale::Signed, Shape::Scalar, meaning)
     }
 
     /// A change over time: one number of either sign.
     pub const fn percent_per_hour(name: &'static str, meaning: &'static str) -> Self {
-        let (unit, scale) = (Unit::PercentPerHour, Scale::Signed);
-        Self::of_every_cell(name, unit, scale, Shape::Scalar, meaning)
+        Self::signed(name, Unit::PercentPerHour, meaning)
     }
 
     /// A time that may be zero, in milliseconds: one number.
     pub const fn elapsed(name: &'static str, meaning: &'static str) -> Self {
-        let (unit, scale) = (Unit::Milliseconds, Scale::Signed);
-        Self::of_every_cell(name, unit, scale, Shape::Scalar, meaning)
+        Self::signed(name, Unit::Milliseconds, meaning)
     }
 
     /// A number of each request, of any unit and scale.

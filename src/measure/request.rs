@@ -26,6 +26,20 @@ pub enum RequestFailure {
     Unexpected { detail: String },
 }
 
+impl RequestFailure {
+    /// True when nobody answered at all.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Stalled { .. } => true,
+            Self::Status { .. }
+            | Self::ErrorEvent { .. }
+            | Self::Cut { .. }
+            | Self::Garbled { .. }
+            | Self::Unexpected { .. } => false,
+        }
+    }
+}
+
 /// Instants of one request, in nanoseconds since the attempt's monotonic origin, as this
 /// machine's clock showed them: whatever the speed of the engine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -163,15 +177,8 @@ impl Request {
     /// (last token - first token) / (output tokens - 1), in milliseconds; `None` for a failed
     /// request and for fewer than two tokens.
     pub fn tpot_ms(&self, scale: TimeScale) -> Option<f64> {
-        if self.failure.is_some() {
-            return None;
-        }
-        let output = self.usage?.output;
-        let span = self
-            .instants
-            .last_token?
-            .checked_sub(self.instants.first_token?)?;
-        (output >= 2).then(|| scale.nanos_told_ms(span) / (output - 1) as f64)
+        let (tokens, span) = self.after_first_token()?;
+        Some(scale.nanos_told_ms(span) / tokens as f64)
     }
 
     /// The gaps between consecutive deltas that carry tokens, in milliseconds; none for a failed
@@ -200,14 +207,19 @@ impl Request {
     /// (output tokens - 1) / (last token - first token), per second; `None` for a failed
     /// request and for fewer than two tokens.
     pub fn tokens_per_second(&self, scale: TimeScale) -> Option<f64> {
+        let (tokens, span) = self.after_first_token()?;
+        (span > 0).then(|| scale.per_second(tokens as f64, span))
+    }
+
+    /// The output tokens after the first, and the nanoseconds from the first to the last;
+    /// `None` for a failed request and for fewer than two tokens.
+    fn after_first_token(&self) -> Option<(u64, u64)> {
         if self.failure.is_some() {
             return None;
         }
-        let output = self.usage?.output;
-        let span = self
-            .instants
-            .last_token?
-            .checked_sub(self.instants.first_token?)?;
-        (output >= 2 && span > 0).then(|| scale.per_second((output - 1) as f64, span))
+        let instants = &self.instants;
+        let span = instants.last_token?.checked_sub(instants.first_token?)?;
+        let tokens = self.usage?.output.checked_sub(1)?;
+        (tokens > 0).then_some((tokens, span))
     }
 }

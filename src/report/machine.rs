@@ -1,13 +1,11 @@
 //! The part of a report on the machine: what the cards, the host and the engine's container did
 //! beside each node, per cell, and which bounds were passed.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::decide::decision::{CellResult, Decision};
 use crate::decide::number;
-use crate::measure::profiling::{Alert, AlertKind, GpuBrief, Level, NodeBrief, ProfilingBrief};
+use crate::measure::profiling::{Alert, AlertKind, GpuBrief, Level, ProfilingBrief, Watched};
 use crate::measure::sample::GpuCard;
 use crate::report::table::{Kind, MISSING, Table};
 use crate::report::view::{Remark, StartName};
@@ -38,19 +36,9 @@ pub struct MachineNode {
 pub struct MachineCell {
     pub cell: String,
     pub n_starts: u32,
-    pub n_samples: u64,
-    /// Of the node's time, by engine state.
-    pub states: BTreeMap<String, f64>,
-    pub gpus: Vec<GpuBrief>,
-    pub host_cpu_pct: Option<Level>,
-    pub host_memory_bytes: Option<Level>,
-    pub engine_cpu_pct: Option<Level>,
-    pub engine_memory_bytes: Option<Level>,
-    pub requests_running: Option<Level>,
-    pub requests_waiting: Option<Level>,
-    pub kv_cache_pct: Option<Level>,
-    /// Mean over the starts.
-    pub preemptions: Option<f64>,
+    /// Means and preemptions are means over the starts.
+    #[serde(flatten)]
+    pub watched: Watched,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -112,19 +100,18 @@ fn sampled<'a>(cell: &CellResult<'a>) -> Vec<Sampled<'a>> {
 }
 
 fn machine_cell(node: &str, cell: &CellResult<'_>, starts: &[Sampled<'_>]) -> Option<MachineCell> {
-    let briefs: Vec<&NodeBrief> = starts
+    let briefs: Vec<&Watched> = starts
         .iter()
         .filter_map(|start| start.brief.nodes.iter().find(|brief| brief.node == node))
+        .map(|brief| &brief.watched)
         .collect();
     let first = briefs.first()?;
-    let level = |of: fn(&NodeBrief) -> Option<Level>| over(briefs.iter().map(|brief| of(brief)));
+    let level = |of: fn(&Watched) -> Option<Level>| over(briefs.iter().map(|brief| of(brief)));
     let names: Vec<&String> = briefs
         .iter()
         .flat_map(|brief| brief.states.keys())
         .collect();
-    Some(MachineCell {
-        cell: cell.cell.name.clone(),
-        n_starts: briefs.len() as u32,
+    let watched = Watched {
         n_samples: briefs.iter().map(|brief| brief.n_samples).sum(),
         states: names
             .into_iter()
@@ -155,6 +142,11 @@ fn machine_cell(node: &str, cell: &CellResult<'_>, starts: &[Sampled<'_>]) -> Op
         requests_waiting: level(|brief| brief.requests_waiting),
         kv_cache_pct: level(|brief| brief.kv_cache_pct),
         preemptions: mean(briefs.iter().map(|brief| brief.preemptions)),
+    };
+    Some(MachineCell {
+        cell: cell.cell.name.clone(),
+        n_starts: briefs.len() as u32,
+        watched,
     })
 }
 
@@ -262,7 +254,7 @@ pub fn cards(node: &MachineNode) -> Option<Table> {
     let rows: Vec<(&MachineCell, &GpuBrief)> = node
         .cells
         .iter()
-        .flat_map(|cell| cell.gpus.iter().map(move |gpu| (cell, gpu)))
+        .flat_map(|cell| cell.watched.gpus.iter().map(move |gpu| (cell, gpu)))
         .collect();
     if rows.is_empty() {
         return None;
@@ -319,11 +311,12 @@ pub fn host(node: &MachineNode) -> Table {
         .cells
         .iter()
         .map(|cell| {
+            let watched = &cell.watched;
             let share = |state| {
-                let share = cell.states.get(state).copied().unwrap_or(0.0);
+                let share = watched.states.get(state).copied().unwrap_or(0.0);
                 whole(100.0 * share)
             };
-            let states = match cell.states.is_empty() {
+            let states = match watched.states.is_empty() {
                 true => MISSING.to_owned(),
                 false => format!(
                     "{} / {} / {} %",
@@ -333,24 +326,25 @@ pub fn host(node: &MachineNode) -> Table {
                 ),
             };
             let most = |level: Option<Level>| shown(level.map(|level| whole(level.max)));
-            let requests = match (cell.requests_running, cell.requests_waiting) {
+            let requests = match (watched.requests_running, watched.requests_waiting) {
                 (None, None) => MISSING.to_owned(),
                 (running, waiting) => format!("{} / {}", most(running), most(waiting)),
             };
             vec![
                 cell.cell.clone(),
-                cell.n_samples.to_string(),
+                watched.n_samples.to_string(),
                 states,
-                both(cell.engine_cpu_pct, whole, " %"),
-                shown(cell.engine_memory_bytes.map(|level| gib(level.max))),
+                both(watched.engine_cpu_pct, whole, " %"),
+                shown(watched.engine_memory_bytes.map(|level| gib(level.max))),
                 shown(
-                    cell.kv_cache_pct
+                    watched
+                        .kv_cache_pct
                         .map(|level| format!("{} %", whole(level.max))),
                 ),
                 requests,
-                shown(cell.preemptions.map(number::significant)),
-                both(cell.host_cpu_pct, whole, " %"),
-                shown(cell.host_memory_bytes.map(|level| gib(level.max))),
+                shown(watched.preemptions.map(number::significant)),
+                both(watched.host_cpu_pct, whole, " %"),
+                shown(watched.host_memory_bytes.map(|level| gib(level.max))),
             ]
         })
         .collect();

@@ -17,7 +17,7 @@ use crate::load::reason::reason;
 use crate::load::stream::{ChatRequest, Exchange, SpeedRequest};
 use crate::load::workload::context::{NodeContext, PromptNeeds};
 use crate::load::workload::kv_cache::report::{Ending, Run, summarise};
-use crate::load::workload::speed::{is_silence, judge};
+use crate::load::workload::speed::judge;
 use crate::measure::node::NodeReport;
 use crate::measure::prompt::{NodePrompts, Prompt};
 use crate::measure::request::{CacheCounters, Request, RequestRole};
@@ -205,7 +205,7 @@ impl Sender<'_> {
         context.requests.push(request.clone());
         self.requests.push(request);
         match failure {
-            Some(failure) if is_silence(&failure) => {
+            Some(failure) if failure.is_silence() => {
                 self.n_silent += 1;
                 if self.n_silent >= SILENT_REQUESTS {
                     return Err(format!(

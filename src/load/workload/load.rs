@@ -18,7 +18,7 @@ use crate::load::stream::ChatRequest;
 use crate::load::workload::context::{NodeContext, PromptNeeds};
 use crate::load::workload::load::report::{Ending, Run, summarise};
 use crate::load::workload::load::rung::{Queue, RungRun, is_good_alone};
-use crate::load::workload::speed::{is_silence, judge};
+use crate::load::workload::speed::judge;
 use crate::load::workload::traffic::{Crew, Done, Orders, Pace, Sample, Task, Texts};
 use crate::measure::climb::{Climb, Range};
 use crate::measure::kind::load::Rung;
@@ -267,7 +267,7 @@ impl Session<'_> {
                     let Some(done) = done else { break None };
                     let failure = done.exchange.failure.as_ref();
                     n_silent = match failure {
-                        Some(failure) if is_silence(failure) => n_silent + 1,
+                        Some(failure) if failure.is_silence() => n_silent + 1,
                         Some(_) | None => 0,
                     };
                     let because = failure.filter(|_| n_silent >= silent_at).map(reason);

@@ -16,7 +16,6 @@ use crate::load::stream::{ChatRequest, Exchange};
 use crate::load::workload::context::NodeContext;
 use crate::load::workload::reasoning::judge::Judge;
 use crate::load::workload::reasoning::report::{Asked, Run, summarise};
-use crate::load::workload::speed::is_silence;
 use crate::measure::node::NodeReport;
 use crate::measure::request::{Request, RequestFailure, RequestRole};
 use crate::measure::rubric::{Evidence, Need, Task, TaskGrade, grade, needs, proper};
@@ -128,7 +127,7 @@ impl<'a> Session<'a> {
         match request
             .failure
             .as_ref()
-            .filter(|failure| is_silence(failure))
+            .filter(|failure| failure.is_silence())
         {
             Some(failure) => {
                 self.n_silent += 1;

@@ -6,18 +6,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::load::stream::Exchange;
 use crate::measure::request::RequestFailure;
 
-/// True when nobody answered at all.
-pub fn is_silence(failure: &RequestFailure) -> bool {
-    match failure {
-        RequestFailure::Connect { .. } | RequestFailure::Stalled { .. } => true,
-        RequestFailure::Status { .. }
-        | RequestFailure::ErrorEvent { .. }
-        | RequestFailure::Cut { .. }
-        | RequestFailure::Garbled { .. }
-        | RequestFailure::Unexpected { .. } => false,
-    }
-}
-
 /// Why the exchange is no measurement of speed: every cell must see the same number of
 /// tokens.
 pub fn judge(exchange: &Exchange, max_tokens: u32) -> Option<RequestFailure> {
@@ -57,7 +45,7 @@ impl Silence {
     /// Takes what came of a request; true when the engine has stopped answering: `most`
     /// requests in a row found nobody.
     pub fn is_final(&self, failure: Option<&RequestFailure>, most: u32) -> bool {
-        if failure.is_some_and(is_silence) {
+        if failure.is_some_and(RequestFailure::is_silence) {
             return self.in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= most;
         }
         self.in_a_row.store(0, Ordering::Relaxed);

@@ -15,7 +15,6 @@ use crate::load::control::Control;
 use crate::load::metrics::MetricsPage;
 use crate::load::reason::reason;
 use crate::load::workload::context::{NodeContext, PromptNeeds};
-use crate::load::workload::speed::is_silence;
 use crate::load::workload::stability::course::{Course, Gauges};
 use crate::load::workload::stability::report::{Ending, Run, summarise};
 use crate::load::workload::traffic::{Crew, Done, Orders, Pace, Task, Texts};
@@ -117,7 +116,7 @@ async fn soak(context: &NodeContext<'_>, spec: &StabilitySpec, tasks: Vec<Task>)
                 let Some(done) = done else { break Ending::Whole };
                 let failure = done.exchange.failure.as_ref();
                 n_silent = match failure {
-                    Some(failure) if is_silence(failure) => n_silent + 1,
+                    Some(failure) if failure.is_silence() => n_silent + 1,
                     Some(_) | None => 0,
                 };
                 let silent = failure

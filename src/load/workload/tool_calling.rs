@@ -250,8 +250,8 @@ impl Session<'_> {
         } else {
             context.streamer.send_whole(&request).await
         };
-        let silent = exchange.failure.as_ref().is_some_and(is_silence);
-        if silent {
+        let failure = exchange.failure.as_ref();
+        if failure.is_some_and(RequestFailure::is_silence) {
             self.n_silent.fetch_add(1, Ordering::Relaxed);
         } else {
             self.n_silent.store(0, Ordering::Relaxed);
@@ -321,17 +321,5 @@ fn given(exchange: &Exchange) -> Given {
         prompt_tokens: exchange.usage.map(|usage| usage.prompt),
         output_tokens: exchange.usage.map(|usage| usage.output),
         finish_reason: exchange.finish_reason.clone(),
-    }
-}
-
-/// True when nobody answered at all.
-fn is_silence(failure: &RequestFailure) -> bool {
-    match failure {
-        RequestFailure::Connect { .. } | RequestFailure::Stalled { .. } => true,
-        RequestFailure::Status { .. }
-        | RequestFailure::ErrorEvent { .. }
-        | RequestFailure::Cut { .. }
-        | RequestFailure::Garbled { .. }
-        | RequestFailure::Unexpected { .. } => false,
     }
 }

@@ -46,7 +46,7 @@ pub const VLLM_BENCH_SERVE: &[Ready] = &[
     ready("failed", Unit::One, Scale::Signed, "requests that failed"),
     ready(
         "request_throughput",
-        Unit::One,
+        Unit::RequestsPerSecond,
         Scale::Ratio,
         "requests per second",
     ),

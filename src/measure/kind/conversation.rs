@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::metric::{Availability, MetricDef, Scale, Shape, Unit};
+use crate::measure::metric::{MetricDef, Unit};
 use crate::measure::trend::{Change, Slope};
 
 pub const METRICS: &[MetricDef] = &[
@@ -32,29 +32,17 @@ pub const METRICS: &[MetricDef] = &[
         "degradation_ratio",
         "mean e2e_ms of a conversation's last third of turns over its first third; the geometric mean over the conversations",
     ),
-    signed(
+    MetricDef::signed_percent(
         "degradation_pct",
-        Unit::Percent,
         "degradation_ratio as a difference in percent: 20 is a fifth slower",
     ),
-    signed(
+    MetricDef::signed(
         "degradation_ms_per_1000_tokens",
         Unit::Milliseconds,
         "how much e2e_ms grows per 1000 tokens of prompt: Theil-Sen slope over all turns",
     ),
     MetricDef::SUCCESS_RATE,
 ];
-
-const fn signed(name: &'static str, unit: Unit, meaning: &'static str) -> MetricDef {
-    MetricDef {
-        name: std::borrow::Cow::Borrowed(name),
-        unit,
-        scale: Scale::Signed,
-        shape: Shape::Scalar,
-        availability: Availability::EveryCell,
-        meaning: std::borrow::Cow::Borrowed(meaning),
-    }
-}
 
 /// What it yields beyond its metrics.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -30,6 +30,13 @@ pub struct ProfilingBrief {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeBrief {
     pub node: String,
+    #[serde(flatten)]
+    pub watched: Watched,
+}
+
+/// What was watched beside a node, in one start or over several.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Watched {
     pub n_samples: u64,
     /// Of the node's time, by engine state.
     pub states: BTreeMap<String, f64>,
@@ -86,8 +93,7 @@ impl NodeBrief {
         all: &StateSums,
     ) -> Self {
         let level = |moments: Option<Moments>| moments.map(Level::from);
-        Self {
-            node: node.to_owned(),
+        let watched = Watched {
             n_samples: all.n_samples,
             states,
             gpus: cards
@@ -111,6 +117,10 @@ impl NodeBrief {
             requests_waiting: level(all.engine("requests_waiting")),
             kv_cache_pct: level(all.engine("kv_cache_pct")),
             preemptions: all.preemptions(),
+        };
+        Self {
+            node: node.to_owned(),
+            watched,
         }
     }
 }

@@ -14,7 +14,7 @@ mod state;
 mod summary;
 
 pub use alert::{Alert, AlertBounds, AlertKind};
-pub use brief::{GpuBrief, Level, NodeBrief, ProfilingBrief};
+pub use brief::{GpuBrief, Level, NodeBrief, ProfilingBrief, Watched};
 pub use builder::ProfilingBuilder;
 pub use flaw::{Flaw, SLOWED_DOWN_AT_MOST};
 pub use moments::{Moments, Running};

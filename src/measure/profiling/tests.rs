@@ -400,8 +400,11 @@ fn without_cards_there_are_host_and_engine_and_no_zero() {
     let [node] = brief.nodes.as_slice() else {
         panic!("{brief:?}")
     };
-    assert_eq!(node.states, [("mixed".to_owned(), 1.0)].into());
-    assert_eq!((node.kv_cache_pct, node.preemptions), (None, Some(1.0)));
+    assert_eq!(node.watched.states, [("mixed".to_owned(), 1.0)].into());
+    assert_eq!(
+        (node.watched.kv_cache_pct, node.watched.preemptions),
+        (None, Some(1.0))
+    );
     let json = serde_json::to_string(&stored).unwrap();
     assert_eq!(serde_json::from_str::<Profiling>(&json).unwrap(), stored);
 }
