@@ -72,7 +72,7 @@ On `kv-cache.ttft_repeat_ms.p50`:
 
 | change                 | times as much |    95 % interval | pairs or squares | clear |
 | ---------------------- | ------------: | ---------------: | ---------------: | --- |
-| `gpu-mem 0.9 -> 0.85`  |        x1.087 | x1.064 to x1.111 |                1 | yes |
+| `gpu-mem 0.85 -> 0.9`  |        x0.920 | x0.900 to x0.940 |                1 | yes |
 | `prefix true -> false` |        x9.105 | x8.910 to x9.304 |                1 | yes |
 
 ## Workload kv-cache

@@ -1,0 +1,184 @@
+//! Are the intervals and the champions what they claim to be? Landscapes whose truth is known,
+//! in five regimes of noise, decided by the code that decides runs.
+//!
+//! `cargo bench --bench calibration` prints the tables of docs/RANKING.md.
+
+use gridrun::decide::confidence::{ENOUGH, LEAST_DEGREES};
+use gridrun::decide::draws::{Normals, chances};
+use gridrun::decide::fit::{Fit, Observation};
+use gridrun::random::SplitMix64;
+
+const LANDSCAPES: u64 = 500;
+const MARGIN: f64 = 0.02;
+
+/// How restarts differ.
+#[derive(Debug, Clone, Copy)]
+enum Regime {
+    EqualNoise,
+    /// Each configuration's noise times a factor of its own, lognormal with sigma 0.3.
+    UnequalNoise,
+    /// Student's t with 4 degrees of freedom, scaled to the same standard deviation.
+    HeavyTails,
+    /// One restart in twenty is 10 to 30 % slower.
+    SlowRestarts,
+    /// Blocks differ by twice the noise between restarts.
+    Drift,
+}
+
+struct Dice {
+    uniform: SplitMix64,
+    normal: Normals,
+}
+
+impl Dice {
+    fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.uniform.next_f64()
+    }
+
+    fn chi_squared(&mut self, degrees: u32) -> f64 {
+        (0..degrees).map(|_| self.normal.normal().powi(2)).sum()
+    }
+}
+
+/// The true scores of the configurations that live, with how many features each switches on.
+fn landscape(dice: &mut Dice) -> Vec<(f64, u32)> {
+    // Two or three axes that matter, of two to four values; one of two values that does not.
+    let shape: Vec<usize> = (0..2 + dice.uniform.below(2))
+        .map(|_| 2 + dice.uniform.below(3) as usize)
+        .collect();
+    let effects: Vec<Vec<f64>> = shape
+        .iter()
+        .map(|&n| (0..n).map(|_| 0.15 * dice.normal.normal()).collect())
+        .collect();
+    let dead = dice.between(0.2, 0.7);
+    let n: usize = shape.iter().product::<usize>().clamp(4, 24);
+    let mut cells = Vec::new();
+    for number in 0..n {
+        let mut rest = number;
+        let mut y = 0.03 * dice.normal.normal();
+        let mut features = 0;
+        for (axis, &values) in effects.iter().zip(&shape) {
+            y += axis[rest % values];
+            features += u32::from(rest % values > 0);
+            rest /= values;
+        }
+        for inert in 0..2 {
+            if dice.uniform.next_f64() >= dead {
+                cells.push((y, features + inert));
+            }
+        }
+    }
+    cells
+}
+
+fn restart(regime: Regime, sd: f64, dice: &mut Dice) -> f64 {
+    let z = dice.normal.normal();
+    match regime {
+        Regime::EqualNoise | Regime::UnequalNoise | Regime::Drift => sd * z,
+        Regime::HeavyTails => sd * z / (dice.chi_squared(4) / 4.0).sqrt() / 2.0_f64.sqrt(),
+        Regime::SlowRestarts => {
+            let slow = dice.uniform.next_f64() < 0.05;
+            sd * z
+                + if slow {
+                    dice.between(1.1, 1.3).ln()
+                } else {
+                    0.0
+                }
+        }
+    }
+}
+
+/// What came of all landscapes of one regime.
+#[derive(Default)]
+struct Count {
+    intervals: u64,
+    covered: u64,
+    decided: u64,
+    named: u64,
+    right: u64,
+}
+
+fn main() {
+    println!(
+        "| regime | restarts | intervals of differences cover | champion named | of these within 2 % of the best |"
+    );
+    println!("| --- | --: | --: | --: | --: |");
+    let regimes = [
+        Regime::EqualNoise,
+        Regime::UnequalNoise,
+        Regime::HeavyTails,
+        Regime::SlowRestarts,
+        Regime::Drift,
+    ];
+    for regime in regimes {
+        for repeats in [2, 3, 5] {
+            let mut count = Count::default();
+            for seed in 0..LANDSCAPES {
+                decide(regime, repeats, seed, &mut count);
+            }
+            let share = |part: u64, whole: u64| 100.0 * part as f64 / whole.max(1) as f64;
+            println!(
+                "| {regime:?} | {repeats} | {:.1} % | {:.0} % | {:.1} % |",
+                share(count.covered, count.intervals),
+                share(count.named, count.decided),
+                share(count.right, count.named),
+            );
+        }
+    }
+}
+
+fn decide(regime: Regime, repeats: u32, seed: u64, count: &mut Count) {
+    let mut dice = Dice {
+        uniform: SplitMix64::new(seed),
+        normal: Normals::new(seed ^ 0x5EED),
+    };
+    let cells = landscape(&mut dice);
+    if cells.len() < 2 {
+        return;
+    }
+    let sd = dice.between(0.01, 0.10);
+    let own: Vec<f64> = cells
+        .iter()
+        .map(|_| match regime {
+            Regime::UnequalNoise => sd * (0.3 * dice.normal.normal()).exp(),
+            _ => sd,
+        })
+        .collect();
+    let mut observations = Vec::new();
+    for block in 1..=repeats {
+        let lean = match regime {
+            Regime::Drift => 2.0 * sd * dice.normal.normal(),
+            _ => 0.0,
+        };
+        for (cell, &(y, _)) in cells.iter().enumerate() {
+            let y = y + lean + restart(regime, own[cell], &mut dice);
+            observations.push(Observation { cell, block, y });
+        }
+    }
+    let fit = Fit::of(cells.len(), observations);
+    let noise = fit.noise().expect("two restarts tell the noise");
+    for a in 0..cells.len() {
+        for b in a + 1..cells.len() {
+            let estimate = fit.contrast(&[(a, 1.0), (b, -1.0)], noise);
+            let truth = cells[a].0 - cells[b].0;
+            count.intervals += 1;
+            count.covered += u64::from((estimate.value - truth).abs() <= estimate.half);
+        }
+    }
+    count.decided += 1;
+    if noise.degrees < LEAST_DEGREES {
+        return;
+    }
+    let chances = chances(&fit, noise, MARGIN, seed);
+    let champion = (0..cells.len())
+        .filter(|&cell| chances[cell].equivalent >= ENOUGH)
+        .min_by_key(|&cell| cells[cell].1);
+    if let Some(champion) = champion {
+        let best = cells
+            .iter()
+            .map(|cell| cell.0)
+            .fold(f64::INFINITY, f64::min);
+        count.named += 1;
+        count.right += u64::from(cells[champion].0 - best <= MARGIN.ln_1p());
+    }
+}
