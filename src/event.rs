@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{AttemptId, RunId};
 use crate::manifest::RunEnding;
 use crate::measure::node::NodeReport;
-use crate::outcome::Settled;
+use crate::outcome::{Settled, Skip};
 use crate::time_scale::TimeScale;
 
 /// One fact, with its instant.
@@ -61,6 +61,11 @@ pub enum EventKind {
     AttemptSettled {
         #[serde(flatten)]
         settled: Box<Settled>,
+    },
+    /// A cell will not be started: the death of another proves that it would die too.
+    CellSkipped {
+        #[serde(flatten)]
+        skip: Skip,
     },
     /// Something outside is awaited.
     Waiting {
@@ -139,6 +144,9 @@ mod tests {
             EventKind::NodeStarted {
                 attempt,
                 node: "kv-cache".to_owned(),
+            },
+            EventKind::CellSkipped {
+                skip: fixture::skip("e", "d"),
             },
             EventKind::Waiting {
                 what: "docker".to_owned(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::RunId;
 use crate::matrix::cell::Cell;
-use crate::outcome::{RuntimeFacts, Settled};
+use crate::outcome::{RuntimeFacts, Settled, Skip};
 use crate::spec::experiment::Experiment;
 use crate::spec::scenario::Scenario;
 use crate::time_scale::TimeScale;
@@ -97,6 +97,9 @@ pub struct RunRecord {
     pub manifest: Manifest,
     /// In the order in which they settled.
     pub settled: Vec<Settled>,
+    /// Cells that were not started because they were proved to die, in the order in which that
+    /// was found.
+    pub skipped: Vec<Skip>,
     pub ending: RunEnding,
 }
 

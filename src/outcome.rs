@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::attest::Attestation;
-use crate::diagnose::Failure;
-use crate::id::AttemptId;
+use crate::diagnose::{Failure, FailureClass};
+use crate::id::{AttemptId, CellId};
 use crate::measure::memory::MemorySample;
 use crate::measure::node::NodeReport;
 use crate::measure::profiling::ProfilingBrief;
@@ -110,6 +110,27 @@ pub enum Standing {
     Rejected { gates: Vec<String> },
     /// At least one attempt died of its own making.
     Infeasible { died: u32, of: u32 },
+    /// It was not started: another one's death proves that it would die too.
+    Skipped { witness: Witness },
     /// Nothing valid was measured yet, and nothing died of its own making.
     Undecided { because: String },
+}
+
+/// A death that proves the death of a cell that was not started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Witness {
+    pub attempt: AttemptId,
+    /// Of the cell that died.
+    pub cell_name: String,
+    pub class: FailureClass,
+    /// What makes it a proof, in words: `max-num-seqs 64 >= 32, all else is equal`.
+    pub rule: String,
+}
+
+/// A cell that is not started, for the death of another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Skip {
+    pub cell: CellId,
+    pub cell_name: String,
+    pub witness: Witness,
 }

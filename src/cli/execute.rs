@@ -86,6 +86,7 @@ pub(super) fn new_run(
                 RunRecord {
                     manifest,
                     settled: Vec::new(),
+                    skipped: Vec::new(),
                     ending: RunEnding::Open,
                 },
             ))
@@ -207,11 +208,11 @@ async fn drive<R: Runtime>(
         return Ok(Exit::Interrupted);
     };
     let (_lock, stored) = begin(facts?)?;
-    let manifest = stored.manifest;
-    let planned = planned(&manifest);
+    let planned = planned(&stored.manifest);
     let journal = FileJournal::open(dir.clone())?;
     let (watchers, events) = mpsc::unbounded_channel();
-    let tally = Tally::new(manifest.clone(), planned.clone(), stored.settled.clone());
+    let tally = Tally::new(stored.clone(), planned.clone());
+    let manifest = stored.manifest;
     let showing = tokio::spawn(display::show(events, tally, output.format, output.progress));
     let lateness = match manifest.is_stand_in() {
         true => Lateness::IsNoted,
@@ -229,6 +230,7 @@ async fn drive<R: Runtime>(
         manifest: &manifest,
         plan: &planned,
         settled: stored.settled,
+        skipped: stored.skipped,
         new_key: &throw_away_key,
         level: None,
     }
@@ -251,6 +253,7 @@ fn conclude(
 ) -> anyhow::Result<Exit> {
     let Finished {
         settled,
+        skipped,
         ending,
         error,
     } = finished;
@@ -260,6 +263,7 @@ fn conclude(
         &RunRecord {
             manifest: manifest.clone(),
             settled,
+            skipped,
             ending,
         },
     );

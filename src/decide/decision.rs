@@ -29,8 +29,8 @@ pub struct Decision<'a> {
     /// The first cell of the file that lived. Others are shown against it, and are compared
     /// only where they did the same task.
     pub baseline: Option<usize>,
-    /// Every cell once: the ranked by rank, then the rejected, infeasible and undecided ones in
-    /// the order of the file.
+    /// Every cell once: the ranked by rank, then the rejected, infeasible, skipped and undecided
+    /// ones in the order of the file.
     pub order: Vec<usize>,
 }
 
@@ -101,6 +101,13 @@ impl<'a> Decision<'a> {
             .into_iter()
             .map(|(cell, settled)| gather(experiment, cell, settled, &yardstick))
             .collect();
+        for skip in &record.skipped {
+            let cell = cells.iter_mut().find(|cell| cell.cell.id == skip.cell);
+            if let Some(cell) = cell.filter(|cell| cell.tally.n_valid() == 0) {
+                let witness = skip.witness.clone();
+                cell.standing = Standing::Skipped { witness };
+            }
+        }
         let ranking = rank(None, &experiment.objectives, &cells, &experiment.run);
         for (cell, score) in cells.iter_mut().zip(&ranking.scores) {
             if let Some(Err(Unscored { because })) = score {
@@ -191,9 +198,8 @@ fn rank<'a>(
     cells: &[CellResult<'_>],
     run: &RunSettings,
 ) -> Ranking<'a> {
-    let eligible = |cell: &CellResult<'_>| {
-        cell.tally.lived() && !matches!(cell.standing, Standing::Rejected { .. })
-    };
+    let eligible =
+        |cell: &CellResult<'_>| cell.tally.lived() && cell.gates.iter().all(|gate| gate.held);
     let scores: Vec<Option<Result<Score, Unscored>>> = cells
         .iter()
         .map(|cell| eligible(cell).then(|| score(objectives, &cell.starts)))
@@ -225,7 +231,8 @@ fn group(standing: &Standing) -> u32 {
         Standing::Ranked => 0,
         Standing::Rejected { .. } => 1,
         Standing::Infeasible { .. } => 2,
-        Standing::Undecided { .. } => 3,
+        Standing::Skipped { .. } => 3,
+        Standing::Undecided { .. } => 4,
     }
 }
 
@@ -285,6 +292,53 @@ mod tests {
         );
         assert_eq!(names(&decision, &decision.ranking.order), ["b"]);
         assert_eq!(names(&decision, &decision.use_cases[0].order), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_skipped_cell_stands_with_its_witness_and_is_ranked_by_nothing() {
+        let mut record = fixture::full();
+        record.settled.retain(|one| one.cell_name != "e");
+        record.skipped = vec![fixture::skip("e", "d")];
+        let decision = Decision::of(&record);
+        let Standing::Skipped { witness } = &decision.cells[4].standing else {
+            panic!("{:?}", decision.cells[4].standing);
+        };
+        assert_eq!(witness.cell_name, "d");
+        assert_eq!(decision.cells[4].tally, Tally::default());
+        assert_eq!(decision.ranking.ranks[4], None);
+        assert_eq!(
+            names(&decision, &decision.order),
+            ["b", "a", "c", "f", "d", "e"]
+        );
+    }
+
+    #[test]
+    fn a_disturbed_start_is_left_out_and_its_repeat_counts() {
+        let disturbed = |number: u32| {
+            let numbers = Numbers::new(900.0, 200.0).invalid("a stranger");
+            fixture::measured("a", number, numbers)
+        };
+        let mut record = fixture::record(vec![
+            disturbed(1),
+            fixture::measured("a", 2, Numbers::new(900.0, 90.0)),
+        ]);
+        let decision = Decision::of(&record);
+        assert_eq!(decision.cells[0].standing, Standing::Ranked);
+        let score = decision.ranking.score(0).unwrap();
+        assert_eq!(score.starts.len(), 1);
+        assert_eq!(score.starts[0].attempt.0, 2);
+
+        record.settled = vec![disturbed(1), disturbed(2)];
+        let decision = Decision::of(&record);
+        assert_eq!(
+            decision.cells[0].standing,
+            Standing::Undecided {
+                because: "kv-cache.ttft_repeat_ms.p50 was not measured in start 1: kv-cache is \
+                          invalid: a stranger"
+                    .to_owned()
+            }
+        );
+        assert_eq!(decision.ranking.ranks[0], None);
     }
 
     #[test]

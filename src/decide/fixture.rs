@@ -13,11 +13,13 @@ use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::measure::metric::{MetricRef, Stat, WorkloadKind};
 use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
 use crate::measure::summary::Summary;
-use crate::outcome::{EndState, EngineFacts, Measured, Outcome, RuntimeFacts, Settled};
+use crate::outcome::{
+    EndState, EngineFacts, Measured, Outcome, RuntimeFacts, Settled, Skip, Witness,
+};
 use crate::spec::diagnostic::Span;
 use crate::spec::experiment::{
-    Axis, Comparison, Experiment, Gate, Goal, Objective, OnMiss, RunSettings, UseCase, Workload,
-    WorkloadSpec,
+    Axis, Comparison, Experiment, Gate, Goal, Objective, OnMiss, Pruning, RunSettings, UseCase,
+    Workload, WorkloadSpec,
 };
 use crate::spec::flag::{FlagName, FlagValue, Knob};
 use crate::spec::profile::{
@@ -34,6 +36,7 @@ pub(crate) struct Numbers {
     success: f64,
     hit_rate: f64,
     failed: Option<String>,
+    invalid: Option<String>,
     without: Option<String>,
     contradicted: Option<String>,
     notes: Vec<String>,
@@ -48,6 +51,7 @@ impl Numbers {
             success: 1.0,
             hit_rate: 0.96,
             failed: None,
+            invalid: None,
             without: None,
             contradicted: None,
             notes: Vec::new(),
@@ -66,6 +70,13 @@ impl Numbers {
     pub(crate) fn no_hits(self) -> Self {
         Self {
             hit_rate: 0.0,
+            ..self
+        }
+    }
+
+    pub(crate) fn invalid(self, because: &str) -> Self {
+        Self {
+            invalid: Some(because.to_owned()),
             ..self
         }
     }
@@ -272,6 +283,8 @@ pub(crate) fn experiment() -> Experiment {
             equivalence: 0.02,
             deadline: None,
             token_times: Default::default(),
+            pruning: Pruning::ByProof,
+            retries_invalid: 1,
         },
     }
 }
@@ -368,7 +381,25 @@ pub(crate) fn record(settled: Vec<Settled>) -> RunRecord {
             },
         },
         settled,
+        skipped: Vec::new(),
         ending: RunEnding::Complete { at: at(5400) },
+    }
+}
+
+/// One cell is not started, for the first death of the other.
+pub(crate) fn skip(cell: &str, witness: &str) -> Skip {
+    Skip {
+        cell: CellId::of(cell),
+        cell_name: cell.to_owned(),
+        witness: Witness {
+            attempt: AttemptId {
+                cell: CellId::of(witness),
+                number: AttemptNo(1),
+            },
+            cell_name: witness.to_owned(),
+            class: FailureClass::KvCacheTooSmall,
+            rule: "gpu-memory-utilization 0.8 <= 0.85, all else is equal".to_owned(),
+        },
     }
 }
 
@@ -413,11 +444,10 @@ pub(crate) fn measured(cell: &str, number: u32, numbers: Numbers) -> Settled {
         nodes: vec![NodeReport {
             node: "kv-cache".to_owned(),
             kind: WorkloadKind::KvCache,
-            status: match &numbers.failed {
-                Some(because) => NodeStatus::Failed {
-                    because: because.clone(),
-                },
-                None => NodeStatus::Completed,
+            status: match (numbers.failed.clone(), numbers.invalid.clone()) {
+                (Some(because), _) => NodeStatus::Failed { because },
+                (None, Some(because)) => NodeStatus::Invalid { because },
+                (None, None) => NodeStatus::Completed,
             },
             took_ms: Some(21_000.0),
             metrics: numbers.metrics(),

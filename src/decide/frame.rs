@@ -17,7 +17,7 @@ use crate::decide::score::Spread;
 use crate::diagnose::Failure;
 use crate::manifest::Manifest;
 use crate::measure::metric::{MetricRef, Shape, Stat};
-use crate::outcome::{Outcome, Standing};
+use crate::outcome::{Outcome, Standing, Witness};
 use crate::spec::experiment::Experiment;
 use crate::spec::flag::{FlagValue, Knob};
 use crate::time_scale::TimeScale;
@@ -238,6 +238,7 @@ fn standing_name(standing: &Standing) -> &'static str {
         Standing::Ranked => "ranked",
         Standing::Rejected { .. } => "rejected",
         Standing::Infeasible { .. } => "infeasible",
+        Standing::Skipped { .. } => "skipped",
         Standing::Undecided { .. } => "undecided",
     }
 }
@@ -246,8 +247,19 @@ fn because(standing: &Standing) -> Option<String> {
     match standing {
         Standing::Ranked | Standing::Infeasible { .. } => None,
         Standing::Rejected { gates } => Some(gates.join("; ")),
+        Standing::Skipped { witness } => Some(proved(witness)),
         Standing::Undecided { because } => Some(because.clone()),
     }
+}
+
+fn proved(witness: &Witness) -> String {
+    let Witness {
+        attempt,
+        cell_name,
+        class,
+        rule,
+    } = witness;
+    format!("proved by {cell_name} ({attempt}), which died of {class}: {rule}")
 }
 
 /// The last death of the cell's own making, else the last failure of another's.

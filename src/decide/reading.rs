@@ -44,6 +44,14 @@ impl<'a> Start<'a> {
         self.incomparable.get(node).map(String::as_str)
     }
 
+    /// What the node measured was not the engine alone.
+    pub fn is_invalid(&self, node: &str) -> bool {
+        let mut nodes = self.measured.nodes.iter();
+        nodes.any(|report| {
+            report.node == node && matches!(report.status, NodeStatus::Invalid { .. })
+        })
+    }
+
     /// The how-manyth start of its cell.
     pub fn number(&self) -> u32 {
         self.settled.attempt.number.0
@@ -87,6 +95,17 @@ impl<'a> Start<'a> {
                 report.and_then(|report| report.value(metric)).ok_or(why)
             }),
         }
+    }
+}
+
+/// The starts in which none of these nodes was disturbed: an invalid one says nothing, good or
+/// bad. All of them, where nothing else is left to say why there is no number.
+pub fn undisturbed<'s, 'a>(starts: &'s [Start<'a>], nodes: &[&str]) -> Vec<&'s Start<'a>> {
+    let disturbed = |start: &&Start<'_>| nodes.iter().any(|node| start.is_invalid(node));
+    let valid: Vec<&Start<'a>> = starts.iter().filter(|start| !disturbed(start)).collect();
+    match valid.is_empty() {
+        true => starts.iter().collect(),
+        false => valid,
     }
 }
 

@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::decide::reading::Start;
+use crate::decide::reading::{self, Start};
 use crate::id::AttemptNo;
 use crate::measure::metric::MetricRef;
 use crate::measure::summary::Summary;
@@ -70,7 +70,8 @@ pub struct Unscored {
 }
 
 /// Scores a cell; an objective that is missing in any attempt leaves it unscored, because the
-/// attempts that did yield it are not a fair sample.
+/// attempts that did yield it are not a fair sample. Attempts that were disturbed are left out:
+/// that has nothing to do with the cell.
 pub fn score(objectives: &[Objective], starts: &[Start<'_>]) -> Result<Score, Unscored> {
     let unscored = |because: &str| Unscored {
         because: because.to_owned(),
@@ -78,8 +79,9 @@ pub fn score(objectives: &[Objective], starts: &[Start<'_>]) -> Result<Score, Un
     if objectives.is_empty() {
         return Err(unscored("the experiment names no objective"));
     }
-    let scores: Vec<StartScore> = starts
-        .iter()
+    let nodes: Vec<&str> = objectives.iter().map(|o| o.metric.node.as_str()).collect();
+    let scores: Vec<StartScore> = reading::undisturbed(starts, &nodes)
+        .into_iter()
         .map(|start| score_start(objectives, start))
         .collect::<Result<_, _>>()?;
     let values: Vec<f64> = scores.iter().map(|score| score.y).collect();

@@ -66,6 +66,9 @@ pub struct GateResult {
     pub value: Option<f64>,
     /// The number with its unit and where it comes from, or why there is none.
     pub finding: String,
+    /// Its node was disturbed in every start, so that nothing is known of the cell.
+    #[serde(skip)]
+    pub is_disturbed: bool,
 }
 
 /// Judges every gate of the experiment over the measured attempts of a cell.
@@ -81,11 +84,15 @@ pub fn judge_gates(experiment: &Experiment, starts: &[Start<'_>]) -> Vec<GateRes
 
 fn judge_gate(gate: &Gate, metric: Option<&MetricDef>, starts: &[Start<'_>]) -> GateResult {
     let scale = metric.map_or(Scale::Ratio, |metric| metric.scale);
+    let node = gate.metric.node.as_str();
+    let starts = reading::undisturbed(starts, &[node]);
+    let is_disturbed = starts.iter().any(|start| start.is_invalid(node));
     let result = |held: bool, value: Option<f64>, finding: String| GateResult {
         gate: gate.text.clone(),
         held,
         value,
         finding,
+        is_disturbed: is_disturbed && !held,
     };
     let mut values = Vec::new();
     for start in starts {
@@ -140,16 +147,16 @@ pub fn stand(settled: &[&Settled], gates: &[GateResult], unscored: Option<&str>)
     }
     let missed: Vec<String> = gates
         .iter()
-        .filter(|gate| !gate.held)
+        .filter(|gate| !gate.held && !gate.is_disturbed)
         .map(|gate| format!("{}: {}", gate.gate, gate.finding))
         .collect();
     if !missed.is_empty() {
         return Standing::Rejected { gates: missed };
     }
-    match unscored {
-        Some(because) => Standing::Undecided {
-            because: because.to_owned(),
-        },
+    let unjudged = gates.iter().find(|gate| gate.is_disturbed);
+    let unjudged = unjudged.map(|gate| format!("{}: {}", gate.gate, gate.finding));
+    match unjudged.or(unscored.map(str::to_owned)) {
+        Some(because) => Standing::Undecided { because },
         None => Standing::Ranked,
     }
 }
@@ -289,6 +296,32 @@ mod tests {
             rejected(&["kv-cache.success_rate >= 0.95"], &broken),
             "kv-cache.success_rate >= 0.95: 0.200 (in start 2, the worst of 2)"
         );
+    }
+
+    #[test]
+    fn a_disturbed_start_neither_holds_a_gate_nor_misses_it() {
+        let disturbed = |number: u32| {
+            let numbers = Numbers::new(900.0, 200.0).success(0.5);
+            fixture::measured("a", number, numbers.invalid("a stranger"))
+        };
+        let sound = fixture::measured("a", 2, Numbers::new(900.0, 80.0));
+        let gates = [
+            "kv-cache.ttft_repeat_ms.p50 < 100 ms",
+            "kv-cache.success_rate >= 0.95",
+        ];
+        let (standing, judged) = stand_with(&gates, &[disturbed(1), sound]);
+        assert_eq!(standing, Standing::Ranked);
+        assert_eq!(judged[0].finding, "80.0 ms (in start 2)");
+        let (standing, judged) = stand_with(&gates[..1], &[disturbed(1)]);
+        let because = "kv-cache.ttft_repeat_ms.p50 < 100 ms: not measured in start 1: kv-cache \
+                       is invalid: a stranger";
+        assert_eq!(
+            standing,
+            Standing::Undecided {
+                because: because.to_owned()
+            }
+        );
+        assert!(!judged[0].held);
     }
 
     #[test]

@@ -150,13 +150,16 @@ fn nothing_ranked(ranking: &Ranking<'_>, cells: &[CellResult<'_>]) -> String {
         |matches: fn(&Standing) -> bool| cells.iter().filter(|c| matches(&c.standing)).count();
     let died = count(|standing| matches!(standing, Standing::Infeasible { .. }));
     let rejected = count(|standing| matches!(standing, Standing::Rejected { .. }));
+    let skipped = count(|standing| matches!(standing, Standing::Skipped { .. }));
     let never_measured = cells
         .iter()
         .filter(|cell| cell.starts.is_empty() && cell.tally.n_died == 0)
-        .count();
-    let rest = cells.len() - died - rejected - never_measured;
+        .count()
+        - skipped;
+    let rest = cells.len() - died - rejected - skipped - never_measured;
     let parts = [
         (died, "infeasible (died of its own making)"),
+        (skipped, "skipped (proved to die)"),
         (rejected, "rejected by a gate"),
         (never_measured, "never measured"),
         (rest, "without an objective's metric"),

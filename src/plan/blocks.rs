@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::diagnose::Retry;
 use crate::id::CellId;
 use crate::matrix::cell::Cell;
-use crate::outcome::{Outcome, Settled};
+use crate::outcome::{Outcome, Settled, Skip};
+use crate::plan::redo::{Grant, Redo};
 use crate::plan::shuffle::shuffle;
 
 /// How often a place whose attempt failed without the cell's fault is tried in all.
@@ -44,28 +45,38 @@ pub fn plan(cells: &[Cell], repeats: u32, seed: u64) -> Vec<PlannedAttempt> {
 
 /// What is left to start after the attempts that have settled, in the order in which to start
 /// it: block after block, in a block first the places that were not tried, then those that
-/// failed.
+/// failed or were disturbed.
 ///
-/// - A measured attempt settles its place.
+/// - A measured attempt settles its place, unless something that is needed of it is invalid and
+///   the budget grants another start.
 /// - An infeasible one settles every place of its cell: such a death is not tried again.
 /// - A failed one, the machine's fault or nobody's, leaves its place to be tried once more.
 /// - One that was lost with the runtime does not count as a try: the daemon's absence is not the
 ///   cell's. Three such losses of one place are too many to be chance.
 /// - A cancelled one leaves its place as it was.
+/// - A skipped cell has no places.
 pub fn remaining<'a>(
     plan: &[PlannedAttempt],
     settled: impl IntoIterator<Item = &'a Settled>,
+    skipped: &'a [Skip],
+    redo: &Redo,
 ) -> Vec<PlannedAttempt> {
-    let mut dead: HashSet<&CellId> = HashSet::new();
+    let settled: Vec<&Settled> = settled.into_iter().collect();
+    let grants = redo.grants(settled.iter().copied());
+    let mut dead: HashSet<&CellId> = skipped.iter().map(|skip| &skip.cell).collect();
     let mut done: HashSet<(&CellId, u32)> = HashSet::new();
     let mut failures: HashMap<(&CellId, u32), u32> = HashMap::new();
     let mut losses: HashMap<(&CellId, u32), u32> = HashMap::new();
-    for record in settled {
+    let mut disturbed: HashMap<(&CellId, u32), u32> = HashMap::new();
+    for (record, grant) in settled.into_iter().zip(grants) {
         let place = (&record.attempt.cell, record.block);
         match &record.outcome {
-            Outcome::Measured(_) => {
-                done.insert(place);
-            }
+            Outcome::Measured(_) => match grant {
+                Grant::Again => *disturbed.entry(place).or_default() += 1,
+                Grant::NotNeeded | Grant::PlaceUsedUp | Grant::RunUsedUp => {
+                    done.insert(place);
+                }
+            },
             Outcome::Infeasible(_) => {
                 dead.insert(place.0);
             }
@@ -85,7 +96,9 @@ pub fn remaining<'a>(
             .copied()
             .unwrap_or(0)
     };
-    let failed = |planned: &PlannedAttempt| count(&failures, planned) + count(&losses, planned);
+    let tried = |planned: &PlannedAttempt| {
+        count(&failures, planned) + count(&losses, planned) + count(&disturbed, planned)
+    };
     let mut left: Vec<PlannedAttempt> = plan
         .iter()
         .filter(|planned| {
@@ -96,8 +109,8 @@ pub fn remaining<'a>(
         })
         .cloned()
         .collect();
-    // Stable: places of one block that failed equally often keep the plan's order.
-    left.sort_by_key(|planned| (planned.block, failed(planned)));
+    // Stable: places of one block that were tried equally often keep the plan's order.
+    left.sort_by_key(|planned| (planned.block, tried(planned)));
     left
 }
 
@@ -106,6 +119,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::decide::fixture::{self, Numbers};
     use crate::diagnose::{Consequence, Failure, FailureClass, Phase};
     use crate::id::{AttemptId, AttemptNo};
     use crate::outcome::{EngineFacts, Measured};
@@ -179,7 +193,12 @@ mod tests {
     }
 
     fn left(settled: &[Settled]) -> Vec<String> {
-        remaining(&by_name(), settled)
+        left_beside(settled, &[])
+    }
+
+    fn left_beside(settled: &[Settled], skipped: &[Skip]) -> Vec<String> {
+        let redo = Redo::of(&fixture::experiment(), by_name().len());
+        remaining(&by_name(), settled, skipped, &redo)
             .iter()
             .map(|planned| {
                 let name = ["a", "b", "c"]
@@ -261,6 +280,41 @@ mod tests {
         let failed = || settled("a", 1, Outcome::Failed(failure(Consequence::Machine)));
         assert_eq!(left(&[lost(), failed()]), all_but_last);
         assert_eq!(left(&[lost(), failed(), failed()]).len(), 5);
+    }
+
+    #[test]
+    fn a_disturbed_place_is_started_again_at_the_end_of_its_block() {
+        let disturbed = |cell: &str, block: u32| {
+            let numbers = Numbers::new(900.0, 90.0).invalid("a stranger");
+            let settled = fixture::measured(cell, 1, numbers);
+            Settled { block, ..settled }
+        };
+        let once = [disturbed("a", 1)];
+        assert_eq!(left(&once), ["b1", "c1", "a1", "a2", "b2", "c2"]);
+        let then_measured = [disturbed("a", 1), settled("a", 1, measured())];
+        assert_eq!(left(&then_measured), ["b1", "c1", "a2", "b2", "c2"]);
+        let twice = [disturbed("a", 1), disturbed("a", 1)];
+        assert_eq!(left(&twice), ["b1", "c1", "a2", "b2", "c2"]);
+        // Two of six planned starts may be made again.
+        let others = [disturbed("a", 1), disturbed("b", 1), disturbed("c", 1)];
+        assert_eq!(left(&others), ["a1", "b1", "a2", "b2", "c2"]);
+        // The repeat may fail, and is then tried once more as any other.
+        let failed = || settled("a", 1, Outcome::Failed(failure(Consequence::Retry)));
+        let then_failed = [disturbed("a", 1), failed()];
+        assert_eq!(left(&then_failed), ["b1", "c1", "a1", "a2", "b2", "c2"]);
+        let given_up = [disturbed("a", 1), failed(), failed()];
+        assert_eq!(left(&given_up), ["b1", "c1", "a2", "b2", "c2"]);
+    }
+
+    #[test]
+    fn a_skipped_cell_has_no_places() {
+        let skipped = [fixture::skip("b", "a")];
+        let died = [settled(
+            "a",
+            1,
+            Outcome::Infeasible(failure(Consequence::Infeasible)),
+        )];
+        assert_eq!(left_beside(&died, &skipped), ["c1", "c2"]);
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub mod dag;
 pub mod estimate;
 pub mod fit;
 pub mod handover;
+pub mod proof;
+pub mod redo;
 pub mod shuffle;
 
 pub use blocks::{PlannedAttempt, plan, remaining};

@@ -6,7 +6,7 @@ use crate::decide::score::Spread;
 use crate::measure::metric::MetricDef;
 use crate::outcome::Standing;
 use crate::report::grid::{self, Grid, Room};
-use crate::report::table::{Kind, MISSING, behind, death, objective_header, rank};
+use crate::report::table::{Kind, MISSING, behind, death, objective_header, proved, rank};
 use crate::report::view::{Row, View};
 use crate::spec::experiment::Goal;
 
@@ -259,6 +259,7 @@ fn outcome(row: &Row) -> String {
         Standing::Ranked => "ranked".to_owned(),
         Standing::Rejected { .. } => "rejected".to_owned(),
         Standing::Infeasible { died, of } => death(row, *died, *of),
+        Standing::Skipped { .. } => "skipped".to_owned(),
         Standing::Undecided { .. } => "undecided".to_owned(),
     }
 }
@@ -276,6 +277,7 @@ fn reasons(view: &View, colour: impl Fn(&Row) -> &'static str) -> Vec<Reason> {
                 },
                 None => (MISSING.to_owned(), Words::Ours),
             },
+            Standing::Skipped { witness } => (proved(witness), Words::Ours),
             Standing::Undecided { because } => {
                 let cause = row.death.as_ref().and_then(|death| death.cause.as_ref());
                 match cause {

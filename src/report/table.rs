@@ -5,7 +5,7 @@ use crate::decide::number;
 use crate::decide::score::Spread;
 use crate::diagnose::{FailureClass, when};
 use crate::measure::metric::MetricDef;
-use crate::outcome::Standing;
+use crate::outcome::{Standing, Witness};
 use crate::report::text::shorten;
 use crate::report::view::{ObjectiveView, Row, StartName, UseCaseView, View, WorkloadView};
 use crate::report::wording::better;
@@ -329,8 +329,23 @@ fn outcome(row: &Row, equivalence: f64) -> String {
         Standing::Ranked => "ranked".to_owned(),
         Standing::Rejected { gates } => format!("rejected: {}", gates.join("; ")),
         Standing::Infeasible { died, of } => death(row, *died, *of) + &cause(row),
+        Standing::Skipped { witness } => format!("skipped: {}", proved(witness)),
         Standing::Undecided { because } => format!("undecided: {because}{}", cause(row)),
     }
+}
+
+/// Why a cell was not started.
+pub fn proved(witness: &Witness) -> String {
+    let Witness {
+        attempt,
+        cell_name,
+        class,
+        rule,
+    } = witness;
+    format!(
+        "proved by `{cell_name}` (start {}), which died of {class}: {rule}",
+        attempt.number.0
+    )
 }
 
 /// In how many starts a cell died, of what and when.

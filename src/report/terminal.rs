@@ -167,6 +167,6 @@ fn colour_of(row: &Row) -> &'static str {
         Standing::Ranked => NONE,
         Standing::Rejected { .. } => YELLOW,
         Standing::Infeasible { .. } => RED,
-        Standing::Undecided { .. } => DIM,
+        Standing::Skipped { .. } | Standing::Undecided { .. } => DIM,
     }
 }

@@ -94,7 +94,9 @@ impl<'a> Wording<'a> {
             let found = cells.iter().filter(|cell| wanted(cell));
             found.map(|cell| cell.cell.name.as_str()).collect()
         };
-        let never = names_of(&|cell| cell.tally.n_valid() == 0);
+        let never = names_of(&|cell| {
+            cell.tally.n_valid() == 0 && !matches!(cell.standing, Standing::Skipped { .. })
+        });
         let fewer = names_of(&|cell| cell.tally.lived() && cell.tally.n_measured < repeats);
         if !never.is_empty() {
             sentences.push(Prose::new("Not measured yet: ").names(never).words("."));
@@ -390,8 +392,12 @@ impl<'a> Wording<'a> {
         let cells = &self.decision.cells;
         let count =
             |wanted: fn(&Standing) -> bool| cells.iter().filter(|c| wanted(&c.standing)).count();
+        let skipped = match count(|s| matches!(s, Standing::Skipped { .. })) {
+            0 => String::new(),
+            n => format!("{n} skipped, "),
+        };
         Prose::new(format!(
-            "{} configuration{}: {} ranked, {} rejected, {} infeasible, {} undecided.",
+            "{} configuration{}: {} ranked, {} rejected, {} infeasible, {skipped}{} undecided.",
             cells.len(),
             if cells.len() == 1 { "" } else { "s" },
             count(|s| matches!(s, Standing::Ranked)),

@@ -16,7 +16,7 @@ use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
 use crate::measure::prompt::PromptBook;
 use crate::measure::request::{Instants, Request, RequestRole, Usage};
 use crate::measure::sample::GpuProcess;
-use crate::outcome::{EndState, Outcome, RuntimeFacts, Settled};
+use crate::outcome::{EndState, Outcome, RuntimeFacts, Settled, Skip};
 use crate::plan::blocks::plan;
 use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
@@ -26,7 +26,9 @@ use crate::runner::ports::{
     StopMode, Stopped, Target,
 };
 use crate::runner::recorder::Recorder;
-use crate::spec::experiment::{Experiment, Predecessor, RunSettings, Workload, WorkloadSpec};
+use crate::spec::experiment::{
+    Experiment, Predecessor, Pruning, RunSettings, Workload, WorkloadSpec,
+};
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::{EngineProfile, Gpus, Network, Profile, RuntimeChoice};
 use crate::spec::workload::kv_cache::KvCacheSpec;
@@ -60,6 +62,8 @@ pub enum Script {
     DiesUnderLoad,
     /// As `Serves`; the engine says of a request that its prompt came from the cache.
     HitsItsCache,
+    /// As `Serves`, and the client lags in the second node.
+    IsAskedLate,
     /// Every request of the node fails and the engine serves on.
     FailsRequests,
     /// One request of the node fails, and so do some looks at the engine after it.
@@ -323,6 +327,9 @@ impl Load for FakeLoad {
             NodeStatus::Failed {
                 because: "HTTP 500".to_owned(),
             }
+        } else if url.starts_with("IsAskedLate") && node.workload.name == "second" {
+            let because = "the client lagged".to_owned();
+            NodeStatus::Invalid { because }
         } else {
             NodeStatus::Completed
         };
@@ -449,6 +456,8 @@ pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Man
                 equivalence: 0.02,
                 deadline,
                 token_times: Default::default(),
+                pruning: Pruning::Off,
+                retries_invalid: 1,
             },
         },
         cells: cells.iter().map(|name| cell(name)).collect(),
@@ -477,6 +486,7 @@ pub struct Bench {
     /// On the card while an engine runs.
     pub processes: Vec<GpuProcess>,
     pub settled: Vec<Settled>,
+    pub skipped: Vec<Skip>,
 }
 
 pub struct Ran {
@@ -499,6 +509,7 @@ impl Bench {
             gpu: vec![0],
             processes: Vec::new(),
             settled: Vec::new(),
+            skipped: Vec::new(),
         }
     }
 
@@ -533,6 +544,7 @@ impl Bench {
             manifest: &self.manifest,
             plan: &planned,
             settled: self.settled,
+            skipped: self.skipped,
             new_key: &|| "key".to_owned(),
             level: None,
         }
@@ -573,6 +585,7 @@ fn short(event: &RunEvent) -> String {
             Outcome::Failed(failure) => format!("failed {:?}", failure.class),
             Outcome::Cancelled => "cancelled".to_owned(),
         },
+        EventKind::CellSkipped { skip } => format!("skip {}", skip.cell_name),
         EventKind::Waiting { .. } => "waiting".to_owned(),
         EventKind::Notice { .. } => "notice".to_owned(),
         EventKind::RunEnded { ending } => match ending {

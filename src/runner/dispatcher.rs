@@ -11,8 +11,10 @@ use crate::id::{AttemptId, AttemptNo, CellId};
 use crate::manifest::{Manifest, RunEnding};
 use crate::matrix::cell::Cell;
 use crate::measure::profiling::ProfilingBuilder;
-use crate::outcome::{Outcome, Settled};
+use crate::outcome::{Outcome, Settled, Skip};
 use crate::plan::blocks::{PlannedAttempt, remaining};
+use crate::plan::proof;
+use crate::plan::redo::Redo;
 use crate::runner::attempt::{Aftermath, Attempt, AttemptError, Ended};
 use crate::runner::cancel::Cancel;
 use crate::runner::card_memory::{self, Reading};
@@ -51,6 +53,8 @@ pub struct Dispatcher<'a, R, L, J> {
     pub plan: &'a [PlannedAttempt],
     /// What earlier processes settled already.
     pub settled: Vec<Settled>,
+    /// What earlier processes found need not be started.
+    pub skipped: Vec<Skip>,
     /// Makes the throw-away key of each attempt.
     pub new_key: &'a (dyn Fn() -> String + Send + Sync),
     /// The cards before the first start of this process; `None` before that.
@@ -103,6 +107,7 @@ impl From<AttemptError> for RunError {
 #[derive(Debug)]
 pub struct Finished {
     pub settled: Vec<Settled>,
+    pub skipped: Vec<Skip>,
     pub ending: RunEnding,
     /// Why it stopped before its end, if neither the user nor a deadline wanted it.
     pub error: Option<RunError>,
@@ -130,6 +135,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         let error = error.or(recorded.err().map(RunError::Store));
         Finished {
             settled: self.settled,
+            skipped: self.skipped,
             ending,
             error,
         }
@@ -156,7 +162,11 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         self.tell_swept(what)?;
         let n_before = self.settled.len();
         let mut n_lost_in_a_row = 0;
-        while let Some(planned) = self.next(n_before) {
+        loop {
+            self.skip_the_proven()?;
+            let Some(planned) = self.next(n_before) else {
+                return Ok(None);
+            };
             if self.cancel.is_asked() {
                 return Ok(Some("the user stopped it".to_owned()));
             }
@@ -177,7 +187,19 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             }
             self.check_fuse(n_before)?;
         }
-        Ok(None)
+    }
+
+    /// Records which cells need not be started any more. Together, before the next start: what
+    /// is left of the run is then known at once.
+    fn skip_the_proven(&mut self) -> Result<(), StoreError> {
+        for skip in proof::skips(self.manifest, &self.settled) {
+            if !self.skipped.iter().any(|known| known.cell == skip.cell) {
+                self.recorder
+                    .record(EventKind::CellSkipped { skip: skip.clone() })?;
+                self.skipped.push(skip);
+            }
+        }
+        Ok(())
     }
 
     /// What to start next. Failures of earlier processes are forgiven: whoever resumes a run has
@@ -191,7 +213,10 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
                 *at >= n_before || !matches!(settled.outcome, Outcome::Failed(_))
             })
             .map(|(_, settled)| settled);
-        remaining(self.plan, counted).into_iter().next()
+        let redo = Redo::of(&self.manifest.experiment, self.plan.len());
+        remaining(self.plan, counted, &self.skipped, &redo)
+            .into_iter()
+            .next()
     }
 
     async fn attempt(&mut self, planned: &PlannedAttempt) -> Result<Over, RunError> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::decide::fixture;
 use crate::diagnose::{FailureClass, Phase};
 use crate::manifest::RunEnding;
 use crate::matrix::cell::{SetBy, Setting};
@@ -9,6 +10,7 @@ use crate::measure::sample::{GpuContext, GpuProcess, Owner};
 use crate::outcome::Outcome;
 use crate::runner::bench::{Bench, Script, manifest};
 use crate::runner::dispatcher::RunError;
+use crate::spec::experiment::Pruning;
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::time_scale::TimeScale;
 
@@ -466,4 +468,100 @@ async fn hits_of_a_cache_that_is_off_are_no_measurement_of_the_cell() {
         )
     );
     assert!(matches!(run(true).await, Outcome::Measured(_)));
+}
+
+/// `ccc` and `bb` ask for more than `a`; what dies first settles the others.
+fn pruning(scripts: &[Script]) -> Bench {
+    let mut bench = Bench::new(&["a", "bb", "ccc"], scripts);
+    bench.manifest = manifest(&["a", "bb", "ccc"], 2, None);
+    bench.manifest.experiment.run.pruning = Pruning::ByProof;
+    bench
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cell_that_a_death_proves_dead_is_never_started() {
+    // Whichever dies first, those with a longer name die with it.
+    let scripts = vec![KV_TOO_SMALL; 3];
+    let ran = pruning(&scripts).run().await;
+    let told = |prefix: &str| -> Vec<&str> {
+        let told = ran
+            .events
+            .iter()
+            .filter_map(|event| event.strip_prefix(prefix));
+        told.collect()
+    };
+    let mut started: Vec<&str> = told("attempt ")
+        .into_iter()
+        .map(|name| &name[..name.len() - 2])
+        .collect();
+    let skipped = told("skip ");
+    assert!(
+        !skipped.is_empty() || started.last() == Some(&"a"),
+        "{:?}",
+        ran.events
+    );
+    // Only what asks for less than all that died before it is started at all.
+    assert!(
+        started.windows(2).all(|two| two[0].len() > two[1].len()),
+        "{started:?}"
+    );
+    assert_eq!(ran.finished.skipped.len(), skipped.len());
+    started.extend(skipped);
+    started.sort_unstable();
+    assert_eq!(started, ["a", "bb", "ccc"]);
+    assert_eq!(ran.events.last().unwrap(), "complete");
+
+    // A process that goes on knows it too, and does not say it again.
+    let mut bench = pruning(&[]);
+    bench.settled = ran.finished.settled;
+    bench.skipped = ran.finished.skipped.clone();
+    let again = bench.run().await;
+    assert_eq!(again.events, [again.events[0].as_str(), "complete"]);
+    assert_eq!(again.finished.skipped, ran.finished.skipped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_pruning_every_cell_is_started() {
+    let mut bench = pruning(&vec![KV_TOO_SMALL; 3]);
+    bench.manifest.experiment.run.pruning = Pruning::Off;
+    let ran = bench.run().await;
+    assert_eq!(ran.finished.settled.len(), 3);
+    assert!(ran.finished.skipped.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_death_on_a_card_that_somebody_else_used_proves_nothing() {
+    let mut bench = pruning(&vec![KV_TOO_SMALL; 3]);
+    bench.processes = vec![on_the_card(42)];
+    let ran = bench.run().await;
+    assert_eq!(ran.finished.settled.len(), 3, "{:?}", ran.events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disturbed_attempt_is_made_again_at_the_end_of_its_block() {
+    let run = async |retries: u32, needed: &str| {
+        let scripts = [
+            Script::IsAskedLate,
+            Script::Serves,
+            Script::Serves,
+            Script::Serves,
+        ];
+        let mut bench = Bench::new(&["a", "bb"], &[&scripts[..], &[Script::Serves]].concat());
+        bench.manifest = manifest(&["a", "bb"], 2, None);
+        let experiment = &mut bench.manifest.experiment;
+        experiment.run.retries_invalid = retries;
+        experiment.gates = vec![fixture::gate(&format!("{needed}.success_rate >= 0.95"))];
+        let settled = bench.run().await.finished.settled;
+        let starts: Vec<(String, u32)> = settled
+            .into_iter()
+            .map(|one| (one.cell_name, one.block))
+            .collect();
+        starts
+    };
+    let plain = run(1, "first").await;
+    assert_eq!(plain.len(), 4, "the first node was valid: {plain:?}");
+    assert_eq!(run(0, "second").await, plain);
+    let mut expected = plain.clone();
+    expected.insert(2, plain[0].clone());
+    assert_eq!(run(1, "second").await, expected);
 }

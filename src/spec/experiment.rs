@@ -227,4 +227,22 @@ pub struct RunSettings {
     /// older runs, which always kept them.
     #[serde(default)]
     pub token_times: TokenTimes,
+    /// Default by proof. Runs of older versions started every cell.
+    #[serde(default)]
+    pub pruning: Pruning,
+    /// How often a place of the plan is started again because something else than the engine
+    /// was measured. Default 1; runs of older versions never did.
+    #[serde(default)]
+    pub retries_invalid: u32,
+}
+
+/// Which cells need not be started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pruning {
+    /// Those of which the death of another proves that they die too.
+    ByProof,
+    /// None.
+    #[default]
+    Off,
 }

@@ -334,6 +334,21 @@ pub const RUN: &[Key] = &[
         "true",
         "Store the instant of every single token with its request.",
     ),
+    default(
+        "prune",
+        Shape::Bool,
+        "true",
+        "Whether cells that the death of another proves dead are skipped.",
+    ),
+    default(
+        "retries-invalid",
+        Shape::Whole {
+            min: 0,
+            max: u32::MAX as i64,
+        },
+        "1",
+        "Starts anew of a cell in a block, each because the last one was disturbed.",
+    ),
 ];
 
 /// Top level of a profile.

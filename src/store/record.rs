@@ -26,10 +26,12 @@ pub fn write_manifest(dir: &RunDir, manifest: &Manifest) -> Result<(), StoreErro
 pub fn read(dir: &RunDir) -> Result<RunRecord, StoreError> {
     let manifest = read_manifest(&dir.manifest())?;
     let mut settled = Vec::new();
+    let mut skipped = Vec::new();
     let mut ending = RunEnding::Open;
     for event in journal::read(&dir.journal())? {
         match event.kind {
             EventKind::AttemptSettled { settled: one } => settled.push(*one),
+            EventKind::CellSkipped { skip } => skipped.push(skip),
             EventKind::RunEnded { ending: last } => ending = last,
             EventKind::RunStarted { .. } => ending = RunEnding::Open,
             EventKind::Swept { .. }
@@ -44,6 +46,7 @@ pub fn read(dir: &RunDir) -> Result<RunRecord, StoreError> {
     Ok(RunRecord {
         manifest,
         settled,
+        skipped,
         ending,
     })
 }

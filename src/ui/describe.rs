@@ -38,6 +38,14 @@ pub fn line(event: &RunEvent) -> Option<String> {
         }
         EventKind::Swept { what } => Some(format!("leftovers: {}", what.join("; "))),
         EventKind::AttemptSettled { settled } => Some(settlement(settled)),
+        EventKind::CellSkipped { skip } => Some(format!(
+            "{}: skipped, proved by {} (start {}), which died of {}: {}",
+            skip.cell_name,
+            skip.witness.cell_name,
+            skip.witness.attempt.number.0,
+            skip.witness.class,
+            skip.witness.rule
+        )),
         EventKind::Waiting { what } => Some(what.clone()),
         EventKind::Notice { text } => Some(text.clone()),
         EventKind::RunEnded { ending } => Some(match ending {

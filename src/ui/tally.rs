@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::event::{EventKind, RunEvent};
-use crate::manifest::{Manifest, RunEnding, RunRecord};
-use crate::outcome::{Outcome, Settled};
+use crate::manifest::{RunEnding, RunRecord};
+use crate::outcome::Outcome;
 use crate::plan::blocks::{PlannedAttempt, remaining};
+use crate::plan::redo::Redo;
 use crate::report::{self, Stamp};
 
 /// Follows a run.
@@ -13,6 +14,7 @@ use crate::report::{self, Stamp};
 pub struct Tally {
     record: RunRecord,
     plan: Vec<PlannedAttempt>,
+    redo: Redo,
     /// Settled by this process: only these tell how fast it goes. By the clock of those who
     /// wait.
     took: Vec<Duration>,
@@ -20,17 +22,18 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// `settled` are the attempts of earlier processes.
-    pub fn new(manifest: Manifest, plan: Vec<PlannedAttempt>, settled: Vec<Settled>) -> Self {
+    /// `stored` is what earlier processes left.
+    pub fn new(stored: RunRecord, plan: Vec<PlannedAttempt>) -> Self {
         let record = RunRecord {
-            manifest,
-            settled,
             ending: RunEnding::Open,
+            ..stored
         };
         let best = first(&record);
+        let redo = Redo::of(&record.manifest.experiment, plan.len());
         Self {
             record,
             plan,
+            redo,
             took: Vec::new(),
             best,
         }
@@ -42,6 +45,9 @@ impl Tally {
     }
 
     pub fn take(&mut self, event: &RunEvent) {
+        if let EventKind::CellSkipped { skip } = &event.kind {
+            self.record.skipped.push(skip.clone());
+        }
         if let EventKind::AttemptSettled { settled } = &event.kind {
             if settled.outcome != Outcome::Cancelled {
                 let took = Duration::from_secs_f64(settled.took_ms / 1e3);
@@ -53,7 +59,7 @@ impl Tally {
     }
 
     /// Attempts that settled for good, and all that the run will have needed as far as is
-    /// known now (dead cells are not tried again, failed attempts are).
+    /// known now (dead and skipped cells are not tried again, failed and disturbed attempts are).
     pub fn progress(&self) -> (u64, u64) {
         let done = self
             .record
@@ -61,7 +67,10 @@ impl Tally {
             .iter()
             .filter(|settled| settled.outcome != Outcome::Cancelled)
             .count();
-        let left = remaining(&self.plan, &self.record.settled).len();
+        let RunRecord {
+            settled, skipped, ..
+        } = &self.record;
+        let left = remaining(&self.plan, settled, skipped, &self.redo).len();
         (done as u64, (done + left) as u64)
     }
 
@@ -93,6 +102,7 @@ fn first(record: &RunRecord) -> Option<String> {
 mod tests {
     use super::*;
     use crate::decide::fixture::{self, Numbers};
+    use crate::diagnose::FailureClass;
     use crate::plan::blocks::plan;
     use crate::time_scale::TimeScale;
 
@@ -100,10 +110,10 @@ mod tests {
     fn what_is_left_is_told_by_the_clock_of_those_who_wait() {
         let settled = fixture::measured("a", 1, Numbers::new(1305.0, 142.0));
         let rest = |speed| {
-            let mut manifest = fixture::record(Vec::new()).manifest;
-            manifest.speed = TimeScale::new(speed).unwrap();
-            let planned = plan(&manifest.cells, 1, 1);
-            let mut tally = Tally::new(manifest, planned, Vec::new());
+            let mut record = fixture::record(Vec::new());
+            record.manifest.speed = TimeScale::new(speed).unwrap();
+            let planned = plan(&record.manifest.cells, 1, 1);
+            let mut tally = Tally::new(record, planned);
             tally.take(&RunEvent {
                 at: fixture::at(0),
                 elapsed_ms: 0.0,
@@ -116,5 +126,29 @@ mod tests {
         };
         assert_eq!(rest(1.0), Duration::from_secs(95));
         assert_eq!(rest(20.0), Duration::from_millis(4750));
+    }
+
+    #[test]
+    fn skipped_cells_and_disturbed_attempts_change_what_is_left_at_once() {
+        let record = fixture::record(Vec::new());
+        let planned = plan(&record.manifest.cells, 2, 1);
+        let mut tally = Tally::new(record, planned);
+        let mut take = |kind| {
+            tally.take(&RunEvent {
+                at: fixture::at(0),
+                elapsed_ms: 0.0,
+                kind,
+            });
+            tally.progress()
+        };
+        let settled = |settled| EventKind::AttemptSettled {
+            settled: Box::new(settled),
+        };
+        let died = fixture::died("d", 1, FailureClass::KvCacheTooSmall);
+        assert_eq!(take(settled(died)), (1, 11));
+        let skip = fixture::skip("e", "d");
+        assert_eq!(take(EventKind::CellSkipped { skip }), (1, 9));
+        let disturbed = Numbers::new(1305.0, 142.0).invalid("a stranger");
+        assert_eq!(take(settled(fixture::measured("a", 1, disturbed))), (2, 10));
     }
 }

@@ -231,6 +231,7 @@ fn record() -> RunRecord {
     RunRecord {
         manifest,
         settled: Vec::new(),
+        skipped: Vec::new(),
         ending: RunEnding::Open,
     }
 }

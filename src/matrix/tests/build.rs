@@ -7,7 +7,8 @@ use crate::matrix::cell::Cell;
 use crate::matrix::expand;
 use crate::spec::diagnostic::{Diagnostic, FileRole, Place, Severity, Span};
 use crate::spec::experiment::{
-    Assigned, Assignment, Axis, Condition, Exclude, Experiment, NamedCell, RunSettings, Term, When,
+    Assigned, Assignment, Axis, Condition, Exclude, Experiment, NamedCell, Pruning, RunSettings,
+    Term, When,
 };
 use crate::spec::flag::{FlagName, FlagValue, Knob};
 use crate::spec::profile::{BaseFlag, EngineProfile, Gpus, Network, Profile, RuntimeChoice};
@@ -86,6 +87,8 @@ pub fn experiment() -> Experiment {
             equivalence: 0.02,
             deadline: None,
             token_times: Default::default(),
+            pruning: Pruning::ByProof,
+            retries_invalid: 1,
         },
     }
 }

@@ -24,6 +24,10 @@ pub struct ProfilingBrief {
     pub nodes: Vec<NodeBrief>,
     pub alerts: Vec<Alert>,
     pub notes: Vec<String>,
+    /// Why the cards' memory was not the engine's alone, from before its start to its end; empty
+    /// where it was, and in results of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_alone: Vec<String>,
 }
 
 /// One node.

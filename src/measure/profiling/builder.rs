@@ -40,6 +40,8 @@ pub struct ProfilingBuilder {
     notes: Notes,
     /// Of the start: cards that held more memory than before the first start of the run.
     not_settled: Vec<Flaw>,
+    /// By card: the first process that is not the engine's, whenever it was seen.
+    strangers: BTreeMap<u32, GpuProcess>,
 }
 
 #[derive(Debug, Clone)]
@@ -94,6 +96,7 @@ impl ProfilingBuilder {
             last: None,
             notes: Notes::default(),
             not_settled: Vec::new(),
+            strangers: BTreeMap::new(),
         }
     }
 
@@ -175,7 +178,10 @@ impl ProfilingBuilder {
             for process in processes {
                 let what = match process.owner {
                     Owner::Engine => continue,
-                    Owner::Stranger if process.disturbs() => continue,
+                    Owner::Stranger if process.disturbs() => {
+                        self.strangers.entry(gpu).or_insert_with(|| process.clone());
+                        continue;
+                    }
                     Owner::Stranger => "shows a desktop there and is taken for harmless",
                     Owner::Unknown => "cannot be told to be the engine's or not",
                 };
@@ -193,6 +199,19 @@ impl ProfilingBuilder {
             flaws.extend(sums.flaws(&self.cards));
         }
         flaws
+    }
+
+    /// Why the cards' memory was not the engine's alone.
+    fn not_alone(&self) -> Vec<String> {
+        let strangers = self.strangers.iter().map(|(gpu, process)| Flaw::Stranger {
+            gpu: *gpu,
+            process: process.clone(),
+        });
+        let not_settled = self.not_settled.iter().cloned();
+        not_settled
+            .chain(strangers)
+            .map(|flaw| flaw.text())
+            .collect()
     }
 
     /// The memory of each card by the last sample that has it: what was in use when an engine
@@ -296,6 +315,7 @@ impl ProfilingBuilder {
                 .collect(),
             alerts: profile.alerts,
             notes: profile.notes,
+            not_alone: self.not_alone(),
         }
     }
 }
