@@ -14,6 +14,7 @@ use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::outcome::{Measured, Outcome};
 use crate::plan::check::Checked;
 use crate::plan::estimate::{Basis, Estimate, Pace, estimate};
+use crate::spec::experiment::Pruning;
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::{RuntimeChoice, StandInProfile};
 use crate::spec::vllm_flags::{Rendered, render};
@@ -61,6 +62,8 @@ fn as_json(checked: &Checked, estimate: &Estimate) -> serde_json::Value {
         "node_order": checked.node_order,
         "repeats": checked.experiment.run.repeats,
         "n_starts": n_starts(checked),
+        "prune": checked.experiment.run.pruning,
+        "retries_invalid": checked.experiment.run.retries_invalid,
         "estimate": { "seconds": estimate.total.as_secs_f64(), "text": estimate.to_string() },
     })
 }
@@ -117,6 +120,12 @@ fn as_text(checked: &Checked, estimate: &Estimate) -> String {
         count(checked.cells.len(), "cell"),
         count(repeats as usize, "repeat"),
     );
+    text += match experiment.run.pruning {
+        Pruning::ByProof => {
+            "a cell that the death of another proves dead is not started (prune = true)\n"
+        }
+        Pruning::Off => "every cell is started, whatever dies before it (prune = false)\n",
+    };
     text
 }
 

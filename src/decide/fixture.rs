@@ -507,6 +507,7 @@ pub(crate) fn failure(class: FailureClass, consequence: Consequence) -> Failure 
                 .to_owned(),
             "ERROR 11-24 04:50:01 [core.py:708] EngineCore failed to start.".to_owned(),
         ],
+        disturbed: false,
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Failure {
     pub oom_killed: Option<bool>,
     /// Last lines of the log.
     pub log_tail: Vec<String>,
+    /// It served, and everything that was measured was something else than the engine alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disturbed: bool,
 }
 
 impl Failure {
@@ -117,7 +120,7 @@ impl Failure {
 
     /// The engine served, and no node measured the engine alone; `reasons` says why.
     pub fn disturbed(reasons: &str, log: &str) -> Self {
-        Self::told(
+        let failure = Self::told(
             FailureClass::Unknown,
             Phase::Serving,
             reasons,
@@ -125,7 +128,11 @@ impl Failure {
             "Remove what disturbed it (a foreign process on the GPU, heat, a client that was too \
              slow); the attempt is made again.",
             log,
-        )
+        );
+        Self {
+            disturbed: true,
+            ..failure
+        }
     }
 
     /// The connection to the runtime broke while the engine was in `phase`.
@@ -171,6 +178,7 @@ impl Failure {
             exit_code: None,
             oom_killed: None,
             log_tail: log_tail(log),
+            disturbed: false,
         }
     }
 }

@@ -143,6 +143,7 @@ impl Finding {
             exit_code: evidence.exit_code,
             oom_killed: evidence.oom_killed,
             log_tail: log_tail(evidence.log),
+            disturbed: false,
         }
     }
 }

@@ -177,6 +177,7 @@ mod tests {
             exit_code: None,
             oom_killed: None,
             log_tail: Vec::new(),
+            disturbed: false,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::decide::score::Spread;
 use crate::decide::verdict::{Basis, Lead, Verdict};
 use crate::diagnose::Failure;
 use crate::manifest::{Manifest, RunRecord};
-use crate::outcome::{Outcome, Settled};
+use crate::outcome::{Outcome, Settled, Standing};
 use crate::report::docker_run;
 use crate::report::stamp::Stamp;
 use crate::report::text::Prose;
@@ -15,7 +15,7 @@ use crate::report::view::{
     Progress, Row, UseCaseRow, UseCaseView, View,
 };
 use crate::report::wording::Wording;
-use crate::report::{attested, machine, mattered, workload};
+use crate::report::{atlas, attested, ledger, machine, mattered, workload};
 use crate::spec::experiment::{Axis, Experiment, Objective};
 use crate::spec::flag::{FlagValue, Knob};
 use crate::spec::profile::BaseFlag;
@@ -45,6 +45,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
         progress: Progress {
             ending: record.ending.clone(),
             n_cells: decision.cells.len(),
+            n_skipped: n_skipped(decision),
             n_planned: decision.cells.len() as u32 * experiment.run.repeats,
             n_settled: record.settled.len() as u32,
             missing: wording.missing(),
@@ -78,14 +79,21 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
             .collect(),
         workloads: workload::views(manifest, decision),
         deaths: deaths(decision, Ending::OfItsOwnMaking),
+        atlas: atlas::atlas(&experiment.axes, decision),
         failures: deaths(decision, Ending::OfAnothers),
         machine: machine::view(&manifest.node_order, decision),
+        validity: ledger::ledger(record, decision),
         attestation: attested::flags(decision),
         warnings: attested::warnings(decision),
         method: method(record, decision),
         deploy: lead.map(|lead| deploy(manifest, &decision.cells[lead.cell])),
         folder: format!("results/{}/{}", experiment.name, manifest.run),
     }
+}
+
+fn n_skipped(decision: &Decision<'_>) -> u32 {
+    let skipped = |cell: &&CellResult<'_>| matches!(cell.standing, Standing::Skipped { .. });
+    decision.cells.iter().filter(skipped).count() as u32
 }
 
 fn objectives(experiment: &Experiment, objectives: &[Objective]) -> Vec<ObjectiveView> {

@@ -16,6 +16,7 @@ use crate::report::workload::part::{self, Block};
 
 mod machine;
 mod mattered;
+mod validity;
 
 /// Lines of a log that a report shows; the whole log lies beside it.
 const LOG_LINES: usize = 25;
@@ -42,6 +43,10 @@ pub fn render(view: &View) -> String {
     }
     if let Some(machine) = &view.machine {
         page.machine(machine);
+    }
+    page.ledger(&view.validity);
+    if let Some(atlas) = &view.atlas {
+        page.atlas(atlas);
     }
     page.deaths("Deaths: why configurations are infeasible", &view.deaths);
     page.deaths("Starts that failed for other reasons", &view.failures);
@@ -154,8 +159,12 @@ impl Page {
             RunEnding::Stopped { at, .. } => format!(", stopped at {at}"),
             RunEnding::Open => String::new(),
         };
+        let skipped = match progress.n_skipped {
+            0 => String::new(),
+            n => format!(" ({n} proved to die, not started)"),
+        };
         self.paragraph(format!(
-            "Run {} of {}, started at {}{ending}. Configurations: {}; starts asked for: {}; \
+            "Run {} of {}, started at {}{ending}. Configurations: {}{skipped}; starts asked for: {}; \
              starts settled: {}.",
             code(view.run.as_str()),
             code(&view.method.model),

@@ -2,6 +2,7 @@
 //! nothing.
 
 mod assemble;
+mod atlas;
 mod attested;
 mod compact;
 mod death;
@@ -10,6 +11,7 @@ mod document;
 mod fold;
 mod grid;
 mod json;
+mod ledger;
 mod load_run;
 mod machine;
 mod markdown;

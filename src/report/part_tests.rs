@@ -164,7 +164,7 @@ fn json_has_a_version_and_null_for_what_was_not_measured() {
         .keys()
         .map(String::as_str)
         .collect();
-    insta::assert_snapshot!(keys.join(" "), @r#"format gridrun experiment run started_at stand_in speed progress verdict objectives axes baseline equivalence cells use_cases mattered gates workloads deaths failures machine attestation warnings method deploy folder"#);
+    insta::assert_snapshot!(keys.join(" "), @r#"format gridrun experiment run started_at stand_in speed progress verdict objectives axes baseline equivalence cells use_cases mattered gates workloads deaths atlas failures machine validity attestation warnings method deploy folder"#);
     let cell = |name: &str| {
         let cells = json["cells"].as_array().unwrap();
         let found = cells.iter().find(|cell| cell["cell"] == name).unwrap();
@@ -400,4 +400,69 @@ Exceptions, by configuration and start:
 
 - `gpu-memory-utilization` contradicted in a (1): asked was `0.85`, found was `0.8` (`vllm:cache_config_info`)
 "#);
+}
+
+#[test]
+fn a_skipped_configuration_is_told_with_its_witness_wherever_it_stands() {
+    let mut record = fixture::full();
+    record.settled.retain(|settled| settled.cell_name != "e");
+    record.skipped = vec![fixture::skip("e", "d")];
+    let report = build(&record);
+    let page = report.markdown();
+    assert!(
+        page.contains("Configurations: 6 (1 proved to die, not started);"),
+        "{page}"
+    );
+    assert!(
+        page.contains("1 infeasible, 1 skipped, 0 undecided."),
+        "{page}"
+    );
+    let proof = "proved by `d` (start 1), which died of kv_cache_too_small: \
+                 gpu-memory-utilization 0.8 \\<= 0.85, all else is equal";
+    assert!(
+        section(&page, "## All configurations").contains(&format!("skipped: {proof}")),
+        "{page}"
+    );
+    assert!(section(&page, "## Crash atlas").contains(proof), "{page}");
+    let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+    assert_eq!(json["progress"]["n_skipped"], 1);
+    let row = &json["cells"][5];
+    assert_eq!(
+        (&row["cell"], &row["standing"]),
+        (&"e".into(), &"skipped".into())
+    );
+    assert_eq!(row["witness"]["cell_name"], "d");
+    assert_eq!(row["n_attempts"], 0);
+    let csv = String::from_utf8(report.csv()).unwrap();
+    assert!(csv.contains("skipped,\"proved by d ("), "{csv}");
+    assert!(
+        report.terminal(120, false).contains("proved by"),
+        "{}",
+        report.terminal(120, false)
+    );
+}
+
+#[test]
+fn the_ledger_lists_what_did_not_count() {
+    let mut record = fixture::full();
+    let page = build(&record).markdown();
+    assert!(
+        !page.contains("Validity ledger"),
+        "there is nothing to list"
+    );
+    let disturbed = Numbers::new(900.0, 90.0).invalid("a foreign process used GPU 0: pid 42");
+    record.settled.push(fixture::measured("a", 3, disturbed));
+    let page = build(&record).markdown();
+    insta::assert_snapshot!(section(&page, "## Validity ledger").trim(), @r#"
+## Validity ledger: what did not count, and what became of it
+
+A start in which something that an objective or a gate needs was disturbed is made again at the end of its block: 1 time at most in one place, 3 in all; granted: 1.
+
+- `a`, start 3 in block 3: `kv-cache` invalid: a foreign process used GPU 0: pid 42; not repeated: the configuration was not started again
+"#);
+    let json: serde_json::Value = serde_json::from_str(&build(&record).json()).unwrap();
+    assert_eq!(json["validity"]["budget"], 3);
+    assert_eq!(json["validity"]["entries"][0]["what"], "invalid");
+    // The ranking is as if that start had not been.
+    assert!(page.contains("`a` 144 ms (mean of 2 starts"), "{page}");
 }

@@ -115,6 +115,16 @@ What must be known of these samples:
 - b (2): 1 of 5 repeated requests kept out of hits: cached 512 of 1184 eligible tokens
 - f (1): 2 of 10 requests failed: stalled after 600000 ms
 
+## Crash atlas: where configurations die
+
+| configuration | class              | phase                       | evidence |
+| ------------- | ------------------ | --------------------------- | --- |
+| `d`           | kv_cache_too_small | while starting (kv_profile) | ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+
+With all else equal, along each axis:
+
+- `gpu-mem`: between 0.9 (lives) and 0.95 (dies), with prefix = true, max-num-seqs = 32
+
 ## Deaths: why configurations are infeasible
 
 ### `d`: kv_cache_too_small while starting (kv_profile)
@@ -375,6 +385,16 @@ Medians with the number of samples behind them:
 - `tokens_per_second`: (output tokens - 1) / (last token - first token) of each request
 - `hit_rate`: cached prompt tokens over prompt tokens of the repeated requests, by the engine's counters
 - `success_rate`: requests that ended as they should over requests sent
+
+## Crash atlas: where configurations die (**STAND-IN RESULTS**)
+
+| configuration | class              | phase                       | evidence |
+| ------------- | ------------------ | --------------------------- | --- |
+| `d`           | kv_cache_too_small | while starting (kv_profile) | ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is neede… |
+
+With all else equal, along each axis:
+
+- `gpu-mem`: between 0.9 (lives) and 0.95 (dies), with prefix = true, max-num-seqs = 32
 
 ## Deaths: why configurations are infeasible (**STAND-IN RESULTS**)
 

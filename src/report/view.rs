@@ -15,6 +15,8 @@ use crate::measure::client::ClientHealth;
 use crate::measure::metric::{MetricDef, WorkloadKind};
 use crate::measure::node::NodeDetail;
 use crate::outcome::{RuntimeFacts, Standing};
+use crate::report::atlas::Atlas;
+use crate::report::ledger::Ledger;
 use crate::report::machine::MachineView;
 use crate::report::mattered::MatteredView;
 use crate::report::stamp::Stamp;
@@ -61,11 +63,15 @@ pub struct View {
     pub workloads: Vec<WorkloadView>,
     /// Attempts that died of their cell's own making.
     pub deaths: Vec<DeathView>,
+    /// Where configurations die; `None` where none did.
+    pub atlas: Option<Atlas>,
     /// Attempts that failed by the machine's, the profile's or gridrun's fault.
     pub failures: Vec<DeathView>,
     /// What the cards, the host and the engines' containers did beside the nodes; `None` where
     /// nothing was sampled.
     pub machine: Option<MachineView>,
+    /// Attempts that were not, or not wholly, measurements of their cells.
+    pub validity: Ledger,
     pub attestation: Vec<FlagView>,
     pub warnings: Vec<Remark>,
     pub method: Method,
@@ -80,6 +86,8 @@ pub struct Progress {
     #[serde(flatten)]
     pub ending: RunEnding,
     pub n_cells: usize,
+    /// Cells that were proved to die and not started.
+    pub n_skipped: u32,
     /// Starts that the experiment asks for: cells times repeats.
     pub n_planned: u32,
     pub n_settled: u32,

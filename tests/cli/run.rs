@@ -183,3 +183,49 @@ fn the_key_of_an_attempt_and_other_secrets_are_nowhere_in_the_results() {
         }
     }
 }
+
+#[test]
+fn a_cell_that_a_death_proves_dead_is_skipped_unless_the_file_says_otherwise() {
+    let starts = |prune: &str| {
+        let folder = Folder::new();
+        let text = folder
+            .read("experiments/small.toml")
+            .replace("gpu-mem = [0.6, 0.9]", "gpu-mem = [0.6, 0.55, 0.9]")
+            .replace(
+                "where = { gpu-mem = 0.6,",
+                "where = { gpu-mem = [0.6, 0.55],",
+            )
+            .replace("seed = 7", &format!("seed = 7\n{prune}"));
+        folder.write("experiments/small.toml", &text);
+        let ran = folder
+            .gridrun(&["experiments/small.toml"])
+            .ends_with_code(0);
+        let journal = folder.journal();
+        let of = |kind: &str| -> Vec<String> {
+            let events = journal.iter().filter(|event| event["event"] == kind);
+            let names = events.map(|event| event["cell_name"].as_str().unwrap().to_owned());
+            names
+                .filter(|name| !name.starts_with("gpu-mem-0.9"))
+                .collect()
+        };
+        // Made again from what is stored.
+        let run = folder.runs().remove(0);
+        let page = std::fs::read(run.join("report.md")).unwrap();
+        folder
+            .gridrun(&["report", run.to_str().unwrap()])
+            .ends_with_code(0);
+        assert!(page == std::fs::read(run.join("report.md")).unwrap());
+        (of("attempt-started"), of("cell-skipped"), ran.out)
+    };
+    let (started, skipped, out) = starts("");
+    assert_eq!(started, ["gpu-mem-0.6_prefix-on"]);
+    assert_eq!(skipped, ["gpu-mem-0.55_prefix-on"]);
+    assert!(
+        out.contains("proved by `gpu-mem-0.6_prefix-on` (start 1)"),
+        "{out}"
+    );
+    let (mut started, skipped, _) = starts("prune = false");
+    started.sort_unstable();
+    assert_eq!(started, ["gpu-mem-0.55_prefix-on", "gpu-mem-0.6_prefix-on"]);
+    assert!(skipped.is_empty(), "{skipped:?}");
+}
