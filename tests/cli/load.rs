@@ -1,14 +1,13 @@
 //! `gridrun load` against one stand-in engine.
 
-use std::io::Cursor;
 use std::time::Duration;
 
-use polars::prelude::{DataFrame, ParquetReader, SerReader};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::folder::{Folder, Ran, eventually, wait};
 use crate::stand_in::StandIn;
+use crate::stored;
 
 const EVERY_REQUEST_FAILS: &str = "[[fault]]\nkind = \"http-errors\"\nstatus = 500\n";
 
@@ -32,23 +31,6 @@ fn measured(ran: Ran) -> Value {
     };
     ran.ends_with_code(code);
     result
-}
-
-fn requests(folder: &Folder) -> DataFrame {
-    let bytes = std::fs::read(folder.path().join("requests/requests.parquet")).unwrap();
-    ParquetReader::new(Cursor::new(bytes)).finish().unwrap()
-}
-
-/// Instants of single tokens in all requests.
-fn n_token_times(requests: &DataFrame) -> usize {
-    let tokens = requests.column("token_ns").unwrap().list().unwrap();
-    (0..requests.height())
-        .map(|row| {
-            tokens
-                .get_as_series(row)
-                .map_or(0, |instants| instants.len())
-        })
-        .sum()
 }
 
 #[test]
@@ -183,9 +165,9 @@ fn requests_are_recorded_with_and_without_the_instants_of_their_tokens() {
     for (more, n_instants) in [(&[][..], 3 * 5), (&["--no-token-times"][..], 0)] {
         let result = measured(load(&folder, &server.url(), &[&args, more].concat()));
         assert_eq!(result["itl_ms"]["n"], 3 * 4, "known all the same");
-        let requests = requests(&folder);
+        let requests = stored::read(&folder.path().join("requests/requests.parquet"));
         assert_eq!(requests.height(), 3);
-        assert_eq!(n_token_times(&requests), n_instants, "{requests}");
+        assert_eq!(stored::n_token_times(&requests), n_instants, "{requests}");
         for column in [
             "due_ns",
             "sent_ns",

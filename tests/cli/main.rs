@@ -19,5 +19,6 @@ mod scenario;
 mod scenarios;
 mod schema;
 mod stand_in;
+mod stored;
 mod tools;
 mod workload;

@@ -1,13 +1,13 @@
 //! What is watched beside the nodes of a run, with the cards of an imagined management library.
 
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
-use polars::prelude::{DataFrame, ParquetReader, SerReader};
+use polars::prelude::DataFrame;
 use serde_json::Value;
 
 use crate::folder::{Folder, KV_CACHE, Ran};
+use crate::stored;
 
 #[path = "../data/nvml/stub.rs"]
 mod stub;
@@ -59,8 +59,7 @@ fn profiling(attempt: &Path) -> Value {
 }
 
 fn samples(attempt: &Path) -> DataFrame {
-    let bytes = std::fs::read(attempt.join("samples.parquet")).unwrap();
-    ParquetReader::new(Cursor::new(bytes)).finish().unwrap()
+    stored::read(&attempt.join("samples.parquet"))
 }
 
 /// Rows in which a column has a value.

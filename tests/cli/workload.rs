@@ -1,6 +1,7 @@
 //! Workloads through whole runs with stand-ins: what they leave, and what their files say.
 
 use crate::folder::{Folder, KV_CACHE};
+use crate::stored;
 
 const REHEARSE: &[&str] = &[
     "rehearse",
@@ -230,9 +231,7 @@ fn a_cell_whose_outside_tool_misses_its_gate_is_rejected_whatever_else_it_did() 
 
 #[test]
 fn requests_are_stored_without_the_instants_of_their_tokens_where_the_file_says_so() {
-    use polars::prelude::{ParquetReader, SerReader};
-
-    let stored = |run_settings: &str| {
+    let run = |run_settings: &str| {
         let folder = Folder::new();
         let text =
             format!("profile = \"fast\"\n[matrix]\ngpu-mem = [0.9]\n{KV_CACHE}{run_settings}");
@@ -241,24 +240,12 @@ fn requests_are_stored_without_the_instants_of_their_tokens_where_the_file_says_
         let run = folder.runs().remove(0);
         let mut attempts = std::fs::read_dir(run.join("attempts")).unwrap();
         let attempt = attempts.next().unwrap().unwrap().path();
-        let bytes = std::fs::read(attempt.join("requests.parquet")).unwrap();
-        let requests = ParquetReader::new(std::io::Cursor::new(bytes))
-            .finish()
-            .unwrap();
-        let tokens = requests.column("token_ns").unwrap().list().unwrap();
-        let n_instants: usize = (0..requests.height())
-            .map(|row| {
-                tokens
-                    .get_as_series(row)
-                    .map_or(0, |instants| instants.len())
-            })
-            .sum();
+        let requests = stored::read(&attempt.join("requests.parquet"));
         let first = requests.column("first_token_ns").unwrap();
         assert_eq!(first.null_count(), 0);
-        (requests.height(), n_instants)
+        (requests.height(), stored::n_token_times(&requests))
     };
     // Two pairs and the warm-up, four tokens each.
-    let (n_requests, n_instants) = stored("");
-    assert_eq!((n_requests, n_instants), (5, 20));
-    assert_eq!(stored("[run]\ntoken-times = false\n"), (5, 0));
+    assert_eq!(run(""), (5, 20));
+    assert_eq!(run("[run]\ntoken-times = false\n"), (5, 0));
 }
