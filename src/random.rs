@@ -38,18 +38,6 @@ impl SplitMix64 {
     pub fn next_f64(&mut self) -> f64 {
         (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
-
-    /// The next number in (0, 1), for what is undefined at an end, such as a logarithm or a
-    /// quantile: the middles of 2^52 equal pieces. With one bit more the last middle would
-    /// round to 1.
-    pub fn next_open_f64(&mut self) -> f64 {
-        open((self.next_u64() >> 12) as f64)
-    }
-}
-
-/// The middle of the piece number `piece` of the 2^52 between 0 and 1.
-fn open(piece: f64) -> f64 {
-    (piece + 0.5) / (1_u64 << 52) as f64
 }
 
 #[cfg(test)]
@@ -75,23 +63,11 @@ mod tests {
 
     #[test]
     fn floats_are_spread_over_the_unit() {
-        let next: [fn(&mut SplitMix64) -> f64; 2] =
-            [SplitMix64::next_f64, SplitMix64::next_open_f64];
-        for next in next {
-            let mut numbers = SplitMix64::new(7);
-            let floats: Vec<f64> = (0..10_000).map(|_| next(&mut numbers)).collect();
-            assert!(floats.iter().all(|float| (0.0..1.0).contains(float)));
-            let mean = floats.iter().sum::<f64>() / 1e4;
-            assert!((mean - 0.5).abs() < 0.02, "{mean}");
-        }
-    }
-
-    #[test]
-    fn the_open_unit_has_no_ends() {
-        let last = (u64::MAX >> 12) as f64;
-        assert!(open(0.0) > 0.0);
-        assert!(open(last) < 1.0);
-        assert_eq!(open(0.0), 1.0 - open(last), "as close to either end");
+        let mut numbers = SplitMix64::new(7);
+        let floats: Vec<f64> = (0..10_000).map(|_| numbers.next_f64()).collect();
+        assert!(floats.iter().all(|float| (0.0..1.0).contains(float)));
+        let mean = floats.iter().sum::<f64>() / 1e4;
+        assert!((mean - 0.5).abs() < 0.02, "{mean}");
     }
 
     proptest! {

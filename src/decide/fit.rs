@@ -43,12 +43,8 @@ impl Noise {
 
     /// The quantile of Student's t, two-sided 95 %.
     pub fn t(self) -> f64 {
-        self.quantile(0.975)
-    }
-
-    /// The quantile of Student's t at `p`.
-    pub fn quantile(self, p: f64) -> f64 {
-        StudentsT::new(0.0, 1.0, self.degrees).map_or(f64::INFINITY, |t| t.inverse_cdf(p))
+        let t = StudentsT::new(0.0, 1.0, self.degrees);
+        t.map_or(f64::INFINITY, |t| t.inverse_cdf(0.975))
     }
 }
 
@@ -167,25 +163,13 @@ impl Fit {
         self.counts[cell]
     }
 
-    /// How much slower or faster each block was, by its number.
-    pub fn blocks(&self) -> impl Iterator<Item = (u32, f64)> {
-        self.blocks
-            .iter()
-            .copied()
-            .zip(self.effects.iter().copied())
-    }
-
     /// Of this run alone; `None` where no cell was measured often enough to tell.
     pub fn noise(&self) -> Option<Noise> {
         self.noise
     }
 
-    pub fn observations(&self) -> &[Observation] {
-        &self.observations
-    }
-
     /// What the fit leaves of each observation.
-    pub fn residuals(&self) -> Vec<f64> {
+    fn residuals(&self) -> Vec<f64> {
         let of = |o: &Observation| {
             let block = self.blocks.partition_point(|&known| known < o.block);
             o.y - self.means[o.cell] - self.effects[block]
@@ -355,7 +339,7 @@ mod tests {
             (1, 3, 3.0),
         ]);
         assert!(near(fit.mean(0), 1.6) && near(fit.mean(1), 2.6));
-        let effects: Vec<f64> = fit.blocks().map(|(_, effect)| effect).collect();
+        let effects = &fit.effects;
         assert!(near(effects[0], 1.55 - 2.1) && near(effects[2], 2.65 - 2.1));
         let noise = fit.noise().unwrap();
         assert!(near(noise.degrees, 2.0));

@@ -55,14 +55,6 @@ pub struct StartScore {
     pub y: f64,
 }
 
-impl Score {
-    /// Spread between this cell's attempts as a fraction of the score's ratio scale (0.03 =
-    /// starts differ by 3 %); `None` for a single attempt.
-    pub fn relative_sd(&self) -> Option<f64> {
-        self.spread.sd.map(|sd| sd.exp() - 1.0)
-    }
-}
-
 /// Why a cell has no score.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unscored {
@@ -164,7 +156,6 @@ mod tests {
         let of = |index: usize| score(&objective, &[Start::of(&settled[index]).unwrap()]).unwrap();
         assert!(((of(1).spread.mean - of(0).spread.mean).exp() - 2.0).abs() < 1e-12);
         assert!(((of(0).spread.mean - of(1).spread.mean).exp() - 0.5).abs() < 1e-12);
-        assert_eq!(of(0).relative_sd(), None);
     }
 
     #[test]

@@ -223,9 +223,12 @@ impl<'a> Wording<'a> {
         if next.behind == 1.0 {
             return sentence.words(format!(" has the same score{by}."));
         }
-        let interval = self.interval(ranking, next.cell, lead.cell);
-        let interval = interval.map_or_else(String::new, |interval| format!(" ({interval})"));
+        let told = |interval: Option<String>| {
+            interval.map_or_else(String::new, |interval| format!(" ({interval})"))
+        };
         if next.behind < 1.0 {
+            // Told the other way round: how much worse the champion's mean is.
+            let interval = told(self.interval(ranking, lead.cell, next.cell));
             let distance = number::percent(1.0 / next.behind - 1.0);
             return sentence.words(format!(
                 " has the better mean by {distance}{by}{interval}: closer than the margin of \
@@ -233,6 +236,7 @@ impl<'a> Wording<'a> {
                  less memory)."
             ));
         }
+        let interval = told(self.interval(ranking, next.cell, lead.cell));
         let distance = number::percent(next.behind - 1.0);
         sentence.words(match next.same {
             true => format!(
