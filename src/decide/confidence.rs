@@ -1,5 +1,6 @@
 //! How sure a ranking is: the fit of its cells, the noise between starts, and what the draws say.
 
+use crate::decide::doubt::{self, FarStart, UnrulyCell};
 use crate::decide::draws::{Chance, blocks_to_settle, chances};
 use crate::decide::fit::{Estimate, Fit, Noise, Observation};
 use crate::decide::score::Score;
@@ -82,6 +83,29 @@ impl Confidence {
         let (cell, other) = (self.member(cell)?, self.member(other)?);
         let contrast = [(cell, 1.0), (other, -1.0)];
         Some(self.fit.contrast(&contrast, self.noise()?))
+    }
+
+    /// Starts that are far from the fit, by the positions of their cells in the experiment.
+    pub fn far_starts(&self) -> Vec<FarStart> {
+        let Some(noise) = self.noise() else {
+            return Vec::new();
+        };
+        let mut far = doubt::far_starts(&self.fit, noise);
+        far.iter_mut()
+            .for_each(|one| one.cell = self.members[one.cell]);
+        far
+    }
+
+    /// Cells that are noisier than the others, by their positions in the experiment.
+    pub fn unruly_cells(&self) -> Vec<UnrulyCell> {
+        let Some(noise) = self.noise() else {
+            return Vec::new();
+        };
+        let mut unruly = doubt::unruly_cells(&self.fit, noise);
+        unruly
+            .iter_mut()
+            .for_each(|one| one.cell = self.members[one.cell]);
+        unruly
     }
 
     /// Further blocks that would likely settle who is within the margin of the best.

@@ -2,18 +2,21 @@
 //! objectives, one ranking per use case, and the order in which tables show the cells.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use crate::decide::comparable::Yardstick;
 use crate::decide::confidence::Confidence;
+use crate::decide::estimate::cell_means;
 use crate::decide::frame;
 use crate::decide::hint::hint;
-use crate::decide::reading::Start;
+use crate::decide::reading::{self, Start};
 use crate::decide::score::{Score, Unscored, score};
 use crate::decide::standing::{GateResult, Tally, judge_gates, stand};
-use crate::decide::verdict::{self, Verdict};
+use crate::decide::verdict::{self, Basis, Lead, Verdict};
 use crate::id::CellId;
 use crate::manifest::RunRecord;
 use crate::matrix::cell::Cell;
+use crate::measure::metric::Scale;
 use crate::outcome::{Settled, Standing};
 use crate::spec::experiment::{Experiment, Objective, RunSettings};
 
@@ -61,6 +64,8 @@ pub struct Ranking<'a> {
     /// The ranked cells, best first.
     pub order: Vec<usize>,
     pub confidence: Confidence,
+    /// What it comes to, once somebody asked: looking ahead takes many draws.
+    verdict: OnceLock<Verdict>,
 }
 
 impl Ranking<'_> {
@@ -101,6 +106,7 @@ impl<'a> Decision<'a> {
             .into_iter()
             .map(|(cell, settled)| gather(experiment, cell, settled, &yardstick))
             .collect();
+        doubt_gates(experiment, &mut cells);
         for skip in &record.skipped {
             let cell = cells.iter_mut().find(|cell| cell.cell.id == skip.cell);
             if let Some(cell) = cell.filter(|cell| cell.tally.n_valid() == 0) {
@@ -134,13 +140,27 @@ impl<'a> Decision<'a> {
     }
 
     /// The verdict over the experiment's own objectives.
-    pub fn verdict(&self, experiment: &Experiment) -> Verdict {
+    pub fn verdict(&self, experiment: &Experiment) -> &Verdict {
         self.verdict_of(&self.ranking, experiment)
     }
 
     /// The verdict over one of the rankings.
-    pub fn verdict_of(&self, ranking: &Ranking<'_>, experiment: &Experiment) -> Verdict {
-        verdict::reach(ranking, &self.cells, experiment.run.equivalence)
+    pub fn verdict_of<'r>(&self, ranking: &'r Ranking<'_>, experiment: &Experiment) -> &'r Verdict {
+        let margin = experiment.run.equivalence;
+        let reach = || verdict::reach(ranking, &self.cells, margin);
+        ranking.verdict.get_or_init(reach)
+    }
+
+    /// The champion of one of the rankings, where the data carry one.
+    pub fn champion(&self, ranking: &Ranking<'_>, experiment: &Experiment) -> Option<usize> {
+        match self.verdict_of(ranking, experiment) {
+            Verdict::Leader(Lead {
+                cell,
+                basis: Basis::Champion { .. },
+                ..
+            }) => Some(*cell),
+            Verdict::Leader(_) | Verdict::NothingRanked { .. } => None,
+        }
     }
 }
 
@@ -191,6 +211,26 @@ fn explained(
     gates
 }
 
+/// Tells of each gate that a mean decides how far that mean is known, and whether the bound lies
+/// inside that.
+fn doubt_gates(experiment: &Experiment, cells: &mut [CellResult<'_>]) {
+    for (at, gate) in experiment.gates.iter().enumerate() {
+        let scale = reading::definition(experiment, &gate.metric).map(|metric| metric.scale);
+        let Some(scale @ (Scale::Ratio | Scale::Signed)) = scale else {
+            continue;
+        };
+        let means = cell_means(&gate.metric, scale, cells);
+        for (cell, mean) in cells.iter_mut().zip(means) {
+            let result = cell.gates.get_mut(at).filter(|gate| gate.value.is_some());
+            let interval = mean.and_then(|mean| mean.interval);
+            if let (Some(result), Some((low, high))) = (result, interval) {
+                result.interval = Some((low, high));
+                result.borderline = (low..=high).contains(&gate.bound);
+            }
+        }
+    }
+}
+
 /// Ranks the cells that lived and passed every gate.
 fn rank<'a>(
     name: Option<&'a str>,
@@ -222,6 +262,7 @@ fn rank<'a>(
         ranks,
         order,
         confidence,
+        verdict: OnceLock::new(),
     }
 }
 

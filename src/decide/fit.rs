@@ -140,7 +140,7 @@ impl Fit {
         let parameters = n_cells + fit.blocks.len() - n_components;
         if fit.observations.len() > parameters {
             let degrees = (fit.observations.len() - parameters) as f64;
-            let squares: f64 = fit.residuals().iter().map(|r| r * r).sum();
+            let squares: f64 = fit.residuals().map(|(_, r)| r * r).sum();
             fit.noise = Some(Noise {
                 variance: squares / degrees,
                 degrees,
@@ -169,12 +169,11 @@ impl Fit {
     }
 
     /// What the fit leaves of each observation.
-    fn residuals(&self) -> Vec<f64> {
-        let of = |o: &Observation| {
+    pub fn residuals(&self) -> impl Iterator<Item = (&Observation, f64)> {
+        self.observations.iter().map(|o| {
             let block = self.blocks.partition_point(|&known| known < o.block);
-            o.y - self.means[o.cell] - self.effects[block]
-        };
-        self.observations.iter().map(of).collect()
+            (o, o.y - self.means[o.cell] - self.effects[block])
+        })
     }
 
     /// The variance of a contrast of cells, in units of the variance of one start.

@@ -79,10 +79,11 @@ impl Frame {
         let mut columns = Columns::default();
         add_identity(&mut columns, &rows, manifest);
         add_axes(&mut columns, &rows, experiment);
-        add_ranking(&mut columns, &rows, "", &decision.ranking);
+        add_ranking(&mut columns, &rows, "", &decision.ranking, experiment);
         for case in &decision.use_cases {
             let name = case.name.expect("a use case has a name");
-            add_ranking(&mut columns, &rows, &format!("use-case.{name}."), case);
+            let prefix = format!("use-case.{name}.");
+            add_ranking(&mut columns, &rows, &prefix, case, experiment);
         }
         for (name, metric) in metrics(manifest) {
             add_metric(&mut columns, &rows, &name, &metric);
@@ -332,7 +333,13 @@ fn as_float(value: &FlagValue) -> Option<f64> {
     }
 }
 
-fn add_ranking(columns: &mut Columns, rows: &Rows<'_>, prefix: &str, ranking: &Ranking<'_>) {
+fn add_ranking(
+    columns: &mut Columns,
+    rows: &Rows<'_>,
+    prefix: &str,
+    ranking: &Ranking<'_>,
+    experiment: &Experiment,
+) {
     if !prefix.is_empty() {
         columns.add(
             &format!("{prefix}rank"),
@@ -348,6 +355,32 @@ fn add_ranking(columns: &mut Columns, rows: &Rows<'_>, prefix: &str, ranking: &R
         &format!("{prefix}score.sd"),
         rows.by_index(|i| spread(i)?.sd),
     );
+    let first = ranking.order.first().copied();
+    let behind = |i: usize| Some(ranking.behind(i, first?)? - 1.0);
+    columns.add(&format!("{prefix}behind"), rows.by_index(behind));
+    let interval = |i: usize| {
+        let other = first.filter(|&first| first != i)?;
+        let (_, low, high) = ranking.confidence.behind(i, other)?.ratio();
+        Some((low - 1.0, high - 1.0))
+    };
+    let low = rows.by_index(|i| Some(interval(i)?.0));
+    columns.add(&format!("{prefix}behind.low"), low);
+    let high = rows.by_index(|i| Some(interval(i)?.1));
+    columns.add(&format!("{prefix}behind.high"), high);
+    let chance = |i: usize| ranking.confidence.chance(i);
+    let equivalent = rows.by_index(|i| Some(chance(i)?.equivalent));
+    columns.add(&format!("{prefix}chance.equivalent"), equivalent);
+    let best = rows.by_index(|i| Some(chance(i)?.best));
+    columns.add(&format!("{prefix}chance.best"), best);
+    let rank_low = rows.by_index(|i| Some(chance(i)?.ranks.0));
+    columns.add(&format!("{prefix}chance.rank.low"), rank_low);
+    let rank_high = rows.by_index(|i| Some(chance(i)?.ranks.1));
+    columns.add(&format!("{prefix}chance.rank.high"), rank_high);
+    let loss = rows.by_index(|i| Some(chance(i)?.expected_loss));
+    columns.add(&format!("{prefix}chance.expected_loss"), loss);
+    let champion = rows.decision.champion(ranking, experiment);
+    let is_champion = rows.by_index(|i| champion == Some(i));
+    columns.add(&format!("{prefix}champion"), is_champion);
 }
 
 /// Every metric of every node, with the statistics that a frame shows.

@@ -4,17 +4,21 @@
 pub mod comparable;
 pub mod confidence;
 pub mod decision;
+pub mod doubt;
 pub mod draws;
 pub mod effects;
+pub mod estimate;
 pub mod fit;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod frame;
 pub mod hint;
 pub mod number;
+pub mod pareto;
 pub mod plain;
 pub mod reading;
 pub mod score;
+pub mod sensitivity;
 pub mod standing;
 pub mod verdict;
 

@@ -48,11 +48,13 @@ pub struct Score {
 }
 
 /// The score of one attempt.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StartScore {
     pub attempt: AttemptNo,
     pub block: u32,
     pub y: f64,
+    /// s ln x of each objective, in their order: what the score is the weighted mean of.
+    pub parts: Vec<f64>,
 }
 
 /// Why a cell has no score.
@@ -87,6 +89,7 @@ pub fn score(objectives: &[Objective], starts: &[Start<'_>]) -> Result<Score, Un
 fn score_start(objectives: &[Objective], start: &Start<'_>) -> Result<StartScore, Unscored> {
     let total: f64 = objectives.iter().map(|objective| objective.weight).sum();
     let mut y = 0.0;
+    let mut parts = Vec::with_capacity(objectives.len());
     for objective in objectives {
         let metric = &objective.metric;
         let because = |why: &str| Unscored {
@@ -103,12 +106,15 @@ fn score_start(objectives: &[Objective], start: &Start<'_>) -> Result<StartScore
             Goal::Min => 1.0,
             Goal::Max => -1.0,
         };
-        y += objective.weight / total * sign * value.ln();
+        let part = sign * value.ln();
+        y += objective.weight / total * part;
+        parts.push(part);
     }
     Ok(StartScore {
         attempt: start.settled.attempt.number,
         block: start.settled.block,
         y,
+        parts,
     })
 }
 

@@ -66,6 +66,11 @@ pub struct GateResult {
     pub value: Option<f64>,
     /// The number with its unit and where it comes from, or why there is none.
     pub finding: String,
+    /// 95 % interval of a mean over starts, by the noise pooled over all cells that lived; `None`
+    /// for gates that must hold in every start, and where nothing tells the noise.
+    pub interval: Option<(f64, f64)>,
+    /// The bound is inside that interval: the next start may say otherwise.
+    pub borderline: bool,
     /// Its node was disturbed in every start, so that nothing is known of the cell.
     #[serde(skip)]
     pub is_disturbed: bool,
@@ -92,6 +97,8 @@ fn judge_gate(gate: &Gate, metric: Option<&MetricDef>, starts: &[Start<'_>]) -> 
         held,
         value,
         finding,
+        interval: None,
+        borderline: false,
         is_disturbed: is_disturbed && !held,
     };
     let mut values = Vec::new();

@@ -182,7 +182,7 @@ mod tests {
 
     fn lead(record: &RunRecord) -> Lead {
         match Decision::of(record).verdict(&record.manifest.experiment) {
-            Verdict::Leader(lead) => lead,
+            Verdict::Leader(lead) => lead.clone(),
             other => panic!("{other:?}"),
         }
     }
@@ -268,7 +268,7 @@ mod tests {
         let because = |settled| {
             let record = fixture::record(settled);
             match Decision::of(&record).verdict(&record.manifest.experiment) {
-                Verdict::NothingRanked { because } => because,
+                Verdict::NothingRanked { because } => because.clone(),
                 other => panic!("{other:?}"),
             }
         };

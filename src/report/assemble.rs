@@ -3,7 +3,7 @@
 use crate::decide::decision::{CellResult, Decision, Ranking};
 use crate::decide::reading;
 use crate::decide::score::Spread;
-use crate::decide::verdict::{Basis, Lead, Verdict};
+use crate::decide::verdict::Verdict;
 use crate::diagnose::Failure;
 use crate::manifest::{Manifest, RunRecord};
 use crate::outcome::{Outcome, Settled, Standing};
@@ -15,7 +15,7 @@ use crate::report::view::{
     Progress, Row, UseCaseRow, UseCaseView, View,
 };
 use crate::report::wording::Wording;
-use crate::report::{atlas, attested, ledger, machine, mattered, workload};
+use crate::report::{atlas, attested, ledger, machine, mattered, misfit, sway, tradeoff, workload};
 use crate::spec::experiment::{Axis, Experiment, Objective};
 use crate::spec::flag::{FlagValue, Knob};
 use crate::spec::profile::BaseFlag;
@@ -27,12 +27,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
     let manifest = &record.manifest;
     let experiment = &manifest.experiment;
     let wording = Wording { record, decision };
-    let lead = match decision.verdict(experiment) {
-        Verdict::Leader(lead) => Some(lead),
-        Verdict::NothingRanked { .. } => None,
-    };
-    let is_champion = |lead: &&Lead| matches!(lead.basis, Basis::Champion { .. });
-    let champion = lead.as_ref().filter(is_champion).map(|lead| lead.cell);
+    let champion = decision.champion(&decision.ranking, experiment);
     View {
         format: FORMAT,
         gridrun: manifest.gridrun.clone(),
@@ -66,28 +61,63 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
             .iter()
             .map(|&index| row(index, experiment, decision, champion))
             .collect(),
+        sway: sway::view(experiment, decision, &decision.ranking),
         use_cases: decision
             .use_cases
             .iter()
             .map(|ranking| use_case(ranking, experiment, decision, &wording))
             .collect(),
+        trade_offs: tradeoff::trade_offs(experiment, decision),
         mattered: mattered::views(&experiment.objectives, decision),
         gates: experiment
             .gates
             .iter()
             .map(|gate| gate.text.clone())
             .collect(),
+        gate_metrics: experiment
+            .gates
+            .iter()
+            .map(|gate| reading::definition(experiment, &gate.metric).cloned())
+            .collect(),
         workloads: workload::views(manifest, decision),
         deaths: deaths(decision, Ending::OfItsOwnMaking),
         atlas: atlas::atlas(&experiment.axes, decision),
         failures: deaths(decision, Ending::OfAnothers),
         machine: machine::view(&manifest.node_order, decision),
+        misfits: misfit::view(decision, &decision.ranking),
         validity: ledger::ledger(record, decision),
         attestation: attested::flags(decision),
         warnings: attested::warnings(decision),
         method: method(record, decision),
-        deploy: lead.map(|lead| deploy(manifest, &decision.cells[lead.cell])),
+        deploy: match decision.verdict(experiment) {
+            Verdict::Leader(lead) => Some(deploy(manifest, &decision.cells[lead.cell])),
+            Verdict::NothingRanked { .. } => None,
+        },
         folder: format!("results/{}/{}", experiment.name, manifest.run),
+    }
+}
+
+/// Where a cell stands in one ranking, seen from its first cell.
+struct Distance {
+    behind: Option<f64>,
+    interval: Option<(f64, f64)>,
+    is_same: bool,
+}
+
+impl Distance {
+    fn of(index: usize, ranking: &Ranking<'_>, equivalence: f64) -> Self {
+        let first = ranking.order.first().copied();
+        let behind = first.and_then(|first| ranking.behind(index, first));
+        let other = first.filter(|&first| first != index);
+        let estimate = other.and_then(|first| ranking.confidence.behind(index, first));
+        Self {
+            behind: behind.map(|ratio| ratio - 1.0),
+            interval: estimate.map(|estimate| {
+                let (_, low, high) = estimate.ratio();
+                (low - 1.0, high - 1.0)
+            }),
+            is_same: other.is_some() && behind.is_some_and(|ratio| ratio - 1.0 < equivalence),
+        }
     }
 }
 
@@ -143,8 +173,7 @@ fn row(
 ) -> Row {
     let cell = &decision.cells[index];
     let ranking = &decision.ranking;
-    let first = ranking.order.first().copied();
-    let behind = first.and_then(|first| ranking.behind(index, first));
+    let distance = Distance::of(index, ranking, experiment.run.equivalence);
     Row {
         rank: ranking.ranks[index],
         cell: cell.cell.name.clone(),
@@ -158,20 +187,13 @@ fn row(
         tally: cell.tally,
         objectives: spreads(&experiment.objectives, cell),
         score: ranking.score(index).map(|score| score.spread),
-        behind_first: behind.map(|ratio| ratio - 1.0),
-        behind_interval: first
-            .filter(|&first| first != index)
-            .and_then(|first| ranking.confidence.behind(index, first))
-            .map(|estimate| {
-                let (_, low, high) = estimate.ratio();
-                (low - 1.0, high - 1.0)
-            }),
+        behind_first: distance.behind,
+        behind_interval: distance.interval,
         chance: ranking.confidence.chance(index),
         against_baseline: decision
             .baseline
             .and_then(|base| ranking.behind(base, index)),
-        same_as_first: first != Some(index)
-            && behind.is_some_and(|ratio| ratio - 1.0 < experiment.run.equivalence),
+        same_as_first: distance.is_same,
         is_champion: champion == Some(index),
         gate_results: cell.gates.clone(),
         death: brief(cell),
@@ -212,7 +234,7 @@ fn use_case(
     decision: &Decision<'_>,
     wording: &Wording<'_>,
 ) -> UseCaseView {
-    let first = ranking.order.first().copied();
+    let champion = decision.champion(ranking, experiment);
     let unscored = decision
         .cells
         .iter()
@@ -228,16 +250,22 @@ fn use_case(
         cells: ranking
             .order
             .iter()
-            .map(|&index| UseCaseRow {
-                rank: ranking.ranks[index],
-                cell: decision.cells[index].cell.name.clone(),
-                objectives: spreads(ranking.objectives, &decision.cells[index]),
-                behind_first: first
-                    .and_then(|first| ranking.behind(index, first))
-                    .map(|ratio| ratio - 1.0),
+            .map(|&index| {
+                let distance = Distance::of(index, ranking, experiment.run.equivalence);
+                UseCaseRow {
+                    rank: ranking.ranks[index],
+                    cell: decision.cells[index].cell.name.clone(),
+                    objectives: spreads(ranking.objectives, &decision.cells[index]),
+                    behind_first: distance.behind,
+                    behind_interval: distance.interval,
+                    chance: ranking.confidence.chance(index),
+                    same_as_first: distance.is_same,
+                    is_champion: champion == Some(index),
+                }
             })
             .collect(),
         unranked: unscored.collect(),
+        sway: sway::view(experiment, decision, ranking),
     }
 }
 

@@ -9,11 +9,11 @@ use crate::report::death::death_facts;
 use crate::report::stamp::Stamp;
 use crate::report::table::{self, Kind, Table, start_names};
 use crate::report::text::{Prose, code, fenced, inline, markdown, table_cell};
-use crate::report::view::{
-    DeathView, FlagView, Method, Remark, StartName, UseCaseView, View, WorkloadView,
-};
+use crate::report::view::{DeathView, FlagView, Method, Remark, StartName, View, WorkloadView};
 use crate::report::workload::part::{self, Block};
 
+mod choice;
+mod gates;
 mod machine;
 mod mattered;
 mod validity;
@@ -34,9 +34,13 @@ pub fn render(view: &View) -> String {
     page.verdict(view);
     page.cells(view);
     page.gates(view);
-    for case in &view.use_cases {
-        page.use_case(case);
+    if let Some(sway) = &view.sway {
+        page.sway(sway);
     }
+    for case in &view.use_cases {
+        page.use_case(case, view.equivalence);
+    }
+    page.trade_offs(&view.trade_offs);
     page.mattered(view);
     for workload in &view.workloads {
         page.workload(workload);
@@ -44,6 +48,7 @@ pub fn render(view: &View) -> String {
     if let Some(machine) = &view.machine {
         page.machine(machine);
     }
+    page.misfits(view);
     page.ledger(&view.validity);
     if let Some(atlas) = &view.atlas {
         page.atlas(atlas);
@@ -227,54 +232,6 @@ impl Page {
         }
         legend.push("measured: starts that led to numbers, of starts that settled.".to_owned());
         self.bullets(&legend);
-    }
-
-    fn gates(&mut self, view: &View) {
-        if view.gates.is_empty() {
-            return;
-        }
-        self.heading(2, "Gates");
-        let items: Vec<String> = view
-            .gates
-            .iter()
-            .enumerate()
-            .map(|(index, gate)| {
-                let results = view.cells.iter().filter_map(|row| {
-                    let result = row.gate_results.get(index)?;
-                    Some((row, result))
-                });
-                let (held, missed): (Vec<_>, Vec<_>) = results.partition(|(_, r)| r.held);
-                let missed: Vec<String> = missed
-                    .into_iter()
-                    .map(|(row, result)| {
-                        format!("{}: {}", code(&row.cell), quoted(&result.finding))
-                    })
-                    .collect();
-                let missed = match missed.is_empty() {
-                    true => "missed by none".to_owned(),
-                    false => format!("missed by {}", missed.join("; ")),
-                };
-                format!(
-                    "{}: held in {} configurations, {missed}.",
-                    code(gate),
-                    held.len()
-                )
-            })
-            .collect();
-        self.bullets(&items);
-    }
-
-    fn use_case(&mut self, case: &UseCaseView) {
-        self.heading(2, &format!("Use case {}", inline(&case.name)));
-        self.paragraph(format!("**{}**", case.verdict.headline.markdown()));
-        self.bullets(&sentences(case.verdict.texts()));
-        if !case.cells.is_empty() {
-            self.table(&table::use_case(case));
-        }
-        if !case.unranked.is_empty() {
-            self.paragraph("Not ranked here:");
-            self.bullets(&sentences(&case.unranked));
-        }
     }
 
     fn workload(&mut self, workload: &WorkloadView) {

@@ -65,16 +65,11 @@ pub fn cells(view: &View) -> Table {
         table.column_of_lines(objective_header(objective, better), Kind::Number);
     }
     table.column("behind #1", Kind::Number);
-    let interval = view.cells.iter().any(|row| row.behind_interval.is_some());
-    if interval {
-        table.column("95 % interval", Kind::Number);
-    }
-    let chance = view.cells.iter().any(|row| row.chance.is_some());
-    if chance {
-        let margin = number::chosen_percent(view.equivalence);
-        table.column(format!("within {margin} of the best"), Kind::Number);
-        table.column("rank, 95 %", Kind::Number);
-    }
+    let sureness = Sureness {
+        interval: view.cells.iter().any(|row| row.behind_interval.is_some()),
+        chance: view.cells.iter().any(|row| row.chance.is_some()),
+    };
+    sureness.columns(&mut table, view.equivalence);
     let baseline = view.baseline.is_some();
     if baseline {
         table.column("vs baseline", Kind::Number);
@@ -89,19 +84,7 @@ pub fn cells(view: &View) -> Table {
         }));
         cells.extend(objectives(&view.objectives, &row.objectives));
         cells.push(behind(row.behind_first));
-        if interval {
-            cells.push(row.behind_interval.map_or_else(
-                || MISSING.to_owned(),
-                |(low, high)| format!("{} to {}", number::percent(low), number::percent(high)),
-            ));
-        }
-        if chance {
-            let of = |words: fn(Chance) -> String| row.chance.map_or(MISSING.to_owned(), words);
-            cells.push(of(|chance| number::probability(chance.equivalent)));
-            cells.push(of(|chance| {
-                format!("{} to {}", chance.ranks.0, chance.ranks.1)
-            }));
-        }
+        cells.extend(sureness.cells(row.behind_interval, row.chance));
         if baseline {
             let ratio = row.against_baseline.map(|ratio| format!("x{ratio:.2}"));
             cells.push(ratio.unwrap_or_else(|| MISSING.to_owned()));
@@ -116,8 +99,45 @@ pub fn cells(view: &View) -> Table {
     table
 }
 
+/// What is known of how sure the distances are.
+struct Sureness {
+    interval: bool,
+    chance: bool,
+}
+
+impl Sureness {
+    fn columns(&self, table: &mut Table, equivalence: f64) {
+        if self.interval {
+            table.column("95 % interval", Kind::Number);
+        }
+        if self.chance {
+            let margin = number::chosen_percent(equivalence);
+            table.column(format!("within {margin} of the best"), Kind::Number);
+            table.column("rank, 95 %", Kind::Number);
+        }
+    }
+
+    fn cells(&self, interval: Option<(f64, f64)>, chance: Option<Chance>) -> Vec<String> {
+        let mut cells = Vec::new();
+        if self.interval {
+            cells.push(interval.map_or_else(
+                || MISSING.to_owned(),
+                |(low, high)| format!("{} to {}", number::percent(low), number::percent(high)),
+            ));
+        }
+        if self.chance {
+            let of = |words: fn(Chance) -> String| chance.map_or(MISSING.to_owned(), words);
+            cells.push(of(|chance| number::probability(chance.equivalent)));
+            cells.push(of(|chance| {
+                format!("{} to {}", chance.ranks.0, chance.ranks.1)
+            }));
+        }
+        cells
+    }
+}
+
 /// The ranked cells of one use case.
-pub fn use_case(case: &UseCaseView) -> Table {
+pub fn use_case(case: &UseCaseView, equivalence: f64) -> Table {
     let mut table = Table::default();
     table.column("#", Kind::Number);
     table.column("configuration", Kind::Name);
@@ -125,10 +145,23 @@ pub fn use_case(case: &UseCaseView) -> Table {
         table.column_of_lines(objective_header(objective, better), Kind::Number);
     }
     table.column("behind #1", Kind::Number);
+    let sureness = Sureness {
+        interval: case.cells.iter().any(|row| row.behind_interval.is_some()),
+        chance: case.cells.iter().any(|row| row.chance.is_some()),
+    };
+    sureness.columns(&mut table, equivalence);
+    table.column("outcome", Kind::Words);
     for row in &case.cells {
         let mut cells = vec![rank(row.rank), row.cell.clone()];
         cells.extend(objectives(&case.objectives, &row.objectives));
         cells.push(behind(row.behind_first));
+        cells.extend(sureness.cells(row.behind_interval, row.chance));
+        cells.push(place(
+            row.rank,
+            row.same_as_first,
+            row.is_champion,
+            equivalence,
+        ));
         table.rows.push(cells);
     }
     table
@@ -318,19 +351,24 @@ pub fn behind(fraction: Option<f64>) -> String {
 /// How a cell stands, with an engine's own words about its death.
 fn outcome(row: &Row, equivalence: f64) -> String {
     match &row.standing {
-        Standing::Ranked if row.is_champion => "champion".to_owned(),
-        Standing::Ranked if row.same_as_first => {
-            format!(
-                "the same to you as #1 (within {})",
-                number::chosen_percent(equivalence)
-            )
-        }
-        Standing::Ranked if row.rank == Some(1) => "leader".to_owned(),
-        Standing::Ranked => "ranked".to_owned(),
+        Standing::Ranked => place(row.rank, row.same_as_first, row.is_champion, equivalence),
         Standing::Rejected { gates } => format!("rejected: {}", gates.join("; ")),
         Standing::Infeasible { died, of } => death(row, *died, *of) + &cause(row),
         Standing::Skipped { witness } => format!("skipped: {}", proved(witness)),
         Standing::Undecided { because } => format!("undecided: {because}{}", cause(row)),
+    }
+}
+
+/// What a ranked cell's place means.
+fn place(rank: Option<u32>, same_as_first: bool, is_champion: bool, equivalence: f64) -> String {
+    match rank {
+        _ if is_champion => "champion".to_owned(),
+        _ if same_as_first => {
+            let margin = number::chosen_percent(equivalence);
+            format!("the same to you as #1 (within {margin})")
+        }
+        Some(1) => "leader".to_owned(),
+        _ => "ranked".to_owned(),
     }
 }
 

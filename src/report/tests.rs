@@ -58,11 +58,21 @@ The same in all of them: `max-num-seqs = 32`.
 - Starts of one and the same configuration differ by 0.32 % (sd, pooled over all ranked ones, with 2 degrees of freedom).
 - No probability is stated from 2 degrees of freedom; from 6 on there is one: more configurations, or more `repeats`.
 
-|   # | configuration | kv-cache<br>tokens_per_second<br>p50, tok/s, higher is better | behind #1 |
-| --: | ------------- | ------------------------------------------------------------: | --: |
-|   1 | `c`           |                                         44.8 (sd 0.0707, n 2) | 0 % |
-|   2 | `a`           |                                          44.4 (sd 0.354, n 2) | 1.13 % |
-|   3 | `b`           |                                          43.4 (sd 0.212, n 2) | 3.46 % |
+|   # | configuration | kv-cache<br>tokens_per_second<br>p50, tok/s, higher is better | behind #1 |     95 % interval | outcome |
+| --: | ------------- | ------------------------------------------------------------: | --------: | ----------------: | --- |
+|   1 | `c`           |                                         44.8 (sd 0.0707, n 2) |       0 % |                 - | leader |
+|   2 | `a`           |                                          44.4 (sd 0.354, n 2) |    1.13 % | -0.25 % to 2.53 % | the same to you as #1 (within 2 %) |
+|   3 | `b`           |                                          43.4 (sd 0.212, n 2) |    3.46 % |  2.05 % to 4.89 % | ranked |
+
+## Trade-offs
+
+`kv-cache.ttft_repeat_ms.p50` against `kv-cache.tokens_per_second.p50`: of 3 configurations, by their means,
+
+| nothing beats it in both | kv-cache.ttft_repeat_ms.p50 | 95 % interval | kv-cache.tokens_per_second.p50 | 95 % interval |
+| ------------------------ | --------------------------: | ------------: | -----------------------------: | --: |
+| `b`                      |                      132 ms |    130 to 135 |                     43.4 tok/s | 43.0 to 43.7 |
+| `a`                      |                      144 ms |    141 to 147 |                     44.4 tok/s | 44.0 to 44.7 |
+| `c`                      |                     1311 ms |  1287 to 1336 |                     44.8 tok/s | 44.5 to 45.2 |
 
 ## What mattered
 

@@ -19,8 +19,11 @@ use crate::report::atlas::Atlas;
 use crate::report::ledger::Ledger;
 use crate::report::machine::MachineView;
 use crate::report::mattered::MatteredView;
+use crate::report::misfit::MisfitView;
 use crate::report::stamp::Stamp;
+use crate::report::sway::SwayView;
 use crate::report::text::Prose;
+use crate::report::tradeoff::TradeOff;
 use crate::spec::experiment::Goal;
 use crate::spec::flag::FlagValue;
 use crate::time_scale::TimeScale;
@@ -55,11 +58,18 @@ pub struct View {
     pub equivalence: f64,
     /// Every cell, in the order of the table.
     pub cells: Vec<Row>,
+    /// What would change the winner; `None` where nobody is ranked.
+    pub sway: Option<SwayView>,
     pub use_cases: Vec<UseCaseView>,
+    /// Every two of the metrics that objectives name.
+    pub trade_offs: Vec<TradeOff>,
     /// What the axes did to each objective.
     pub mattered: Vec<MatteredView>,
     /// As the file writes them.
     pub gates: Vec<String>,
+    /// What their numbers are; `None` for those of another version.
+    #[serde(skip)]
+    pub gate_metrics: Vec<Option<MetricDef>>,
     pub workloads: Vec<WorkloadView>,
     /// Attempts that died of their cell's own making.
     pub deaths: Vec<DeathView>,
@@ -70,6 +80,8 @@ pub struct View {
     /// What the cards, the host and the engines' containers did beside the nodes; `None` where
     /// nothing was sampled.
     pub machine: Option<MachineView>,
+    /// What does not fit the model that intervals and probabilities rest on.
+    pub misfits: MisfitView,
     /// Attempts that were not, or not wholly, measurements of their cells.
     pub validity: Ledger,
     pub attestation: Vec<FlagView>,
@@ -267,6 +279,8 @@ pub struct UseCaseView {
     pub cells: Vec<UseCaseRow>,
     /// Cells that lived and lack one of its metrics, and why.
     pub unranked: Vec<Prose>,
+    /// What would change its winner.
+    pub sway: Option<SwayView>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -275,6 +289,11 @@ pub struct UseCaseRow {
     pub cell: String,
     pub objectives: Vec<Option<Spread>>,
     pub behind_first: Option<f64>,
+    /// As in a [`Row`].
+    pub behind_interval: Option<(f64, f64)>,
+    pub chance: Option<Chance>,
+    pub same_as_first: bool,
+    pub is_champion: bool,
 }
 
 /// One node of the DAG over all cells that ran it.
