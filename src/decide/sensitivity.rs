@@ -168,7 +168,7 @@ fn without(
 ) -> Option<GateChange> {
     let misses_it_alone = |cell: &CellResult<'_>| {
         let missed =
-            |(at, one): (usize, &GateResult)| (at == gate) == !one.held && !one.is_disturbed;
+            |(at, one): (usize, &GateResult)| (at == gate) != one.held && !one.is_disturbed;
         cell.tally.lived() && !cell.gates.is_empty() && cell.gates.iter().enumerate().all(missed)
     };
     let candidates: Vec<(usize, Score)> = (0..cells.len())

@@ -33,15 +33,15 @@ impl<'a> Wording<'a> {
         match self.decision.verdict(experiment) {
             Verdict::Leader(lead) => {
                 let mut sentences = vec![About::Configuration.says(self.coordinates(lead.cell))];
-                sentences.extend(self.placing(&self.decision.ranking, &lead));
-                sentences.extend(self.baseline(&lead).map(|text| About::Baseline.says(text)));
-                sentences.push(About::Survival.says(self.survival(&lead)));
-                sentences.extend(self.attestation(&lead));
+                sentences.extend(self.placing(&self.decision.ranking, lead));
+                sentences.extend(self.baseline(lead).map(|text| About::Baseline.says(text)));
+                sentences.push(About::Survival.says(self.survival(lead)));
+                sentences.extend(self.attestation(lead));
                 sentences.push(About::Counts.says(self.counts()));
-                self.leader(&lead, sentences)
+                self.leader(lead, sentences)
             }
             Verdict::NothingRanked { because } => {
-                let mut sentences = vec![refusal(&because)];
+                let mut sentences = vec![refusal(because)];
                 sentences.extend(self.ends().map(|text| About::Counts.says(text)));
                 VerdictView {
                     kind: VerdictKind::NothingRanked,
@@ -61,12 +61,12 @@ impl<'a> Wording<'a> {
     /// The verdict of one use case.
     pub fn use_case(&self, ranking: &Ranking<'_>) -> VerdictView {
         match self.decision.verdict_of(ranking, self.experiment()) {
-            Verdict::Leader(lead) => self.leader(&lead, self.placing(ranking, &lead)),
+            Verdict::Leader(lead) => self.leader(lead, self.placing(ranking, lead)),
             Verdict::NothingRanked { because } => VerdictView {
                 kind: VerdictKind::NothingRanked,
                 cell: None,
                 headline: Prose::new("No configuration can be recommended."),
-                sentences: vec![refusal(&because)],
+                sentences: vec![refusal(because)],
             },
         }
     }
