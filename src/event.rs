@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::guard::stay::Stay;
 use crate::id::{AttemptId, RunId};
 use crate::manifest::RunEnding;
 use crate::measure::node::NodeReport;
@@ -77,6 +78,11 @@ pub enum EventKind {
     },
     RunEnded {
         ending: RunEnding,
+    },
+    /// Production was given back, or could not be; recorded after that.
+    ProductionReturned {
+        #[serde(flatten)]
+        stay: Stay,
     },
 }
 

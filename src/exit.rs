@@ -26,6 +26,8 @@ pub enum Exit {
     /// `load` measured, and what it measured was the client: its numbers say nothing of the
     /// server.
     ClientBound,
+    /// Production was stopped for a run and does not serve again.
+    ProductionDown,
     /// The user stopped the run; it can be resumed.
     Interrupted,
 }
@@ -43,6 +45,7 @@ impl Exit {
             Self::Locked => 6,
             Self::Stopped => 7,
             Self::ClientBound => 8,
+            Self::ProductionDown => 9,
             Self::Interrupted => 130,
         }
     }

@@ -5,10 +5,12 @@
 
 // The core: no I/O, no clock, no async.
 pub mod attest;
+pub mod champion;
 pub mod decide;
 pub mod diagnose;
 pub mod doctor;
 pub mod event;
+pub mod guard;
 pub mod id;
 pub mod manifest;
 pub mod matrix;

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::guard::stay::Stay;
 use crate::id::RunId;
 use crate::matrix::cell::Cell;
 use crate::outcome::{RuntimeFacts, Settled, Skip};
@@ -101,6 +102,8 @@ pub struct RunRecord {
     /// was found.
     pub skipped: Vec<Skip>,
     pub ending: RunEnding,
+    /// What became of production; `None` where none was looked after, or while it is.
+    pub production: Option<Stay>,
 }
 
 /// How far a run came.

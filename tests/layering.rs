@@ -16,11 +16,13 @@ const LEVELS: &[(&str, u8)] = &[
     ("diagnose", 2),
     ("attest", 2),
     ("outcome", 3),
+    ("guard", 0),
     ("manifest", 4),
     ("event", 5),
     ("plan", 5),
     ("decide", 6),
     ("report", 7),
+    ("champion", 7),
     ("doctor", 7),
     ("runner", 8),
     ("runtime", 9),
@@ -58,7 +60,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap_mangen", &["cli/man.rs"]),
     ("anyhow", &["cli/", "main.rs"]),
     ("nvml_wrapper", &["gpu/"]),
-    ("toml", &["spec/"]),
+    ("toml", &["spec/", "champion/text.rs"]),
     (
         "boon",
         &[

@@ -20,6 +20,7 @@ Exit codes:
   6    another run is in this directory or on these GPUs
   7    the run stopped before its end; resume goes on from there
   8    load: the client was the bottleneck, its numbers say nothing of the server
+  9    PRODUCTION IS DOWN: it was stopped for the run and does not serve again; restore tries again
   130  the user stopped the run; resume goes on from there";
 
 /// Finds the best vLLM flags for your model on your GPUs: starts every configuration, proves
@@ -71,12 +72,18 @@ pub(super) enum Verb {
     Resume(ResumeArgs),
     /// Make the report of a run again from its stored data.
     Report(ReportArgs),
+    /// Put the champion of a run in force: it reigns until another follows.
+    Promote(PromoteArgs),
+    /// Bring the champion before the last one back.
+    Rollback(RollbackArgs),
     /// Name what happened to an engine from its log: class, cause, what to change.
     Diagnose(DiagnoseArgs),
     /// Send a load to any OpenAI-compatible server and measure it, without starting anything.
     Load(LoadArgs),
     /// Look whether this machine is fit for a run, and say what to do where it is not.
     Doctor(DoctorArgs),
+    /// Start production again where a run that died had stopped it.
+    Restore(RestoreArgs),
     /// Remove containers and processes that dead runs left on this host.
     Clean(CleanArgs),
     /// Print the JSON Schema of a kind of file, for editors.
@@ -214,6 +221,26 @@ pub(super) struct ReportArgs {
     /// What is printed beside the files that are made again.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PromoteArgs {
+    /// The run directory.
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// Take the first-placed configuration also where the run could not state any confidence.
+    #[arg(long)]
+    pub accept_leader: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RollbackArgs {
+    /// The experiment: its name, or its folder under the results.
+    #[arg(value_name = "EXPERIMENT")]
+    pub experiment: PathBuf,
+    /// Where results lie.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub results: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -370,6 +397,13 @@ fn rate(text: &str) -> Result<f64, String> {
         Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
         _ => Err("a rate is a number of requests per second above 0".to_owned()),
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// How it is told.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
 }
 
 #[derive(Debug, Args)]

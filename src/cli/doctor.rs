@@ -88,7 +88,7 @@ fn gather(errand: Errand<'_>, results: &Path) -> anyhow::Result<Facts> {
         .and_then(|profile| profile.production.as_ref());
     let wanted = Wanted {
         image: engine.and_then(|engine| engine.image.as_deref()),
-        production: production.map(|production| production.container.as_str()),
+        production: production.and_then(|production| production.container()),
     };
     let docker = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -3,15 +3,21 @@
 //! The order matters: nothing is written before the experiment is known to be right and the
 //! runtime to be ready, and nothing is started before the run can be resumed.
 
+use std::any::Any;
 use std::io::Write;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context;
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::cli::args::{Format, RunOutput};
-use crate::cli::{display, engine_choice, host, report, signals, watch};
+use crate::cli::{display, engine_choice, guard, host, report, signals, watch};
+use crate::event::{EventKind, RunEvent};
 use crate::exit::Exit;
+use crate::guard::stay::Stay;
 use crate::host::proc::ProcHost;
 use crate::id::{RunId, sha256_hex};
 use crate::load::{HttpLoad, Lateness};
@@ -22,10 +28,11 @@ use crate::plan::check::Checked;
 use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
 use crate::runner::meter::Gpu;
-use crate::runner::ports::{Clock, Runtime};
+use crate::runner::ports::{Clock, Journal, Runtime};
 use crate::runner::recorder::Recorder;
 use crate::runtime::{DockerRuntime, EngineSpec, ProcessRuntime};
 use crate::spec::diagnostic::{Source, Sources};
+use crate::spec::profile::Profile;
 use crate::spec::scenario::Scenario;
 use crate::store::journal::FileJournal;
 use crate::store::layout::RunDir;
@@ -49,6 +56,9 @@ pub(super) fn new_run(
         std::path::absolute(&output.results).context("cannot tell where the results go")?;
     let dir = RunDir::new(&results, &checked.experiment.name, &run);
     in_runtime(async {
+        if let Some(exit) = owed().await? {
+            return Ok(exit);
+        }
         let _gpus = engine_choice::lock_gpus(&checked.experiment.profile, engines)?;
         let profile = checked.experiment.profile.clone();
         let (scenario, scenario_source) = scenario.unzip();
@@ -88,10 +98,11 @@ pub(super) fn new_run(
                     settled: Vec::new(),
                     skipped: Vec::new(),
                     ending: RunEnding::Open,
+                    production: None,
                 },
             ))
         };
-        with_runtime(spec, engines, &gpu, &dir, output, begin).await
+        with_runtime(spec, &profile, engines, &gpu, &dir, output, begin).await
     })
 }
 
@@ -108,6 +119,9 @@ pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
     let scenario = stored.manifest.scenario.as_ref();
     let spec = engine_choice::engine_spec(&profile, engines, speed, scenario, dir.lock())?;
     in_runtime(async {
+        if let Some(exit) = owed().await? {
+            return Ok(exit);
+        }
         let lock = lock::lock_run(&dir.lock())?;
         let _gpus = engine_choice::lock_gpus(&profile, engines)?;
         let gpu = watch::gpu(&profile.engine.gpus, engines);
@@ -119,8 +133,21 @@ pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
             engine_choice::same_machine(&stored.manifest.host, &here)?;
             Ok((lock, stored))
         };
-        with_runtime(spec, engines, &gpu, &dir, output, begin).await
+        with_runtime(spec, &profile, engines, &gpu, &dir, output, begin).await
     })
+}
+
+/// Productions that dead runs stopped come first. An exit code where one of them does not serve.
+async fn owed() -> anyhow::Result<Option<Exit>> {
+    let restored = guard::keep_promises().await?;
+    let mut exit = None;
+    for stay in restored.stays {
+        guard::say(stay.told());
+        if stay.is_down() {
+            exit = Some(Exit::ProductionDown);
+        }
+    }
+    Ok(exit)
 }
 
 fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
@@ -134,12 +161,14 @@ fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
 /// Picks the runtime, proves that it can start engines, and only then begins.
 async fn with_runtime(
     spec: EngineSpec,
+    profile: &Profile,
     engines: Engines,
     gpu: &Arc<dyn Gpu>,
     dir: &RunDir,
     output: &RunOutput,
     begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<(Lock, RunRecord)>,
 ) -> anyhow::Result<Exit> {
+    let ready = guard::check(profile, engines).await?;
     match engines {
         Engines::Docker | Engines::DockerStandIn => {
             let pull = Arc::new(Pull::new(display::look_of_pull(output.progress)));
@@ -151,9 +180,11 @@ async fn with_runtime(
                 pull.finish();
                 begin(facts)
             };
-            drive(runtime, gpu, dir, output, begin).await
+            drive(runtime, ready, gpu, dir, output, begin).await
         }
-        Engines::ProcessStandIn => drive(ProcessRuntime::new(spec), gpu, dir, output, begin).await,
+        Engines::ProcessStandIn => {
+            drive(ProcessRuntime::new(spec), ready, gpu, dir, output, begin).await
+        }
     }
 }
 
@@ -190,6 +221,7 @@ impl Clock for WallClock {
 
 async fn drive<R: Runtime>(
     runtime: R,
+    ready: Option<guard::Ready>,
     gpu: &Arc<dyn Gpu>,
     dir: &RunDir,
     output: &RunOutput,
@@ -210,6 +242,18 @@ async fn drive<R: Runtime>(
     let (_lock, stored) = begin(facts?)?;
     let planned = planned(&stored.manifest);
     let journal = FileJournal::open(dir.clone())?;
+    // Everything that can fail lies behind.
+    let guard = match ready {
+        None => None,
+        Some(ready) => match ready
+            .take(dir.root().display().to_string(), &cancel)
+            .await?
+        {
+            Some(guard) => Some(guard),
+            None => return Ok(Exit::Interrupted),
+        },
+    };
+    let begun = Instant::now();
     let (watchers, events) = mpsc::unbounded_channel();
     let tally = Tally::new(stored.clone(), planned.clone());
     let manifest = stored.manifest;
@@ -220,7 +264,7 @@ async fn drive<R: Runtime>(
     };
     let request_timeout = manifest.experiment.profile.engine.request_timeout;
     let load = HttpLoad::new(request_timeout)?.when_late(lateness);
-    let finished = Dispatcher {
+    let dispatcher = Dispatcher {
         runtime: &runtime,
         load: &load,
         gpu: Arc::clone(gpu),
@@ -233,14 +277,81 @@ async fn drive<R: Runtime>(
         skipped: stored.skipped,
         new_key: &throw_away_key,
         level: None,
+    };
+    let finished = guarded(dispatcher.run(), guard.as_ref(), &cancel).await;
+    if finished.is_err() {
+        // Nobody else stops the engine of a run that broke, and production needs its GPUs.
+        let _ = runtime.sweep().await;
     }
-    .run()
-    .await;
+    // First the return, then whatever is to be written: the disk may be full.
+    let stay = match &guard {
+        Some(guard) => Some(guard.give_back().await),
+        None => None,
+    };
+    if let Some(stay) = &stay {
+        record_return(dir, stay, begun);
+    }
+    let finished = match finished {
+        Ok(finished) => finished,
+        Err(panic) => {
+            if let Some(stay) = &stay {
+                guard::say(stay.told());
+            }
+            std::panic::resume_unwind(panic)
+        }
+    };
     let shown = showing.await;
-    let exit = conclude(dir, &manifest, finished, &cancel, output)?;
-    // Told last: what went wrong with the display keeps nobody from the report.
-    shown.context("the display failed")?;
-    Ok(exit)
+    let concluded = conclude(dir, &manifest, finished, stay.clone(), &cancel, output);
+    let Some(stay) = stay else {
+        let exit = concluded?;
+        // Told last: what went wrong with the display keeps nobody from the report.
+        shown.context("the display failed")?;
+        return Ok(exit);
+    };
+    if !stay.is_down() {
+        guard::say(stay.told());
+        return concluded;
+    }
+    if let Err(error) = concluded {
+        guard::say(format!("gridrun: {error:#}"));
+    }
+    guard::say(format!("\n{}", stay.told()));
+    Ok(Exit::ProductionDown)
+}
+
+/// Runs to the end while production is watched; a panic is caught, because production comes
+/// first.
+async fn guarded(
+    run: impl Future<Output = Finished>,
+    guard: Option<&guard::Guard>,
+    cancel: &Cancel,
+) -> Result<Finished, Box<dyn Any + Send>> {
+    let run = AssertUnwindSafe(run).catch_unwind();
+    let Some(guard) = guard else {
+        return run.await;
+    };
+    tokio::pin!(run);
+    tokio::select! {
+        finished = &mut run => return finished,
+        () = guard.watch(cancel) => {}
+    }
+    run.await
+}
+
+/// Adds to the journal what became of production. It has been given back by now, and the report
+/// is made whether or not this can be written.
+fn record_return(dir: &RunDir, stay: &Stay, begun: Instant) {
+    let event = RunEvent {
+        at: jiff::Timestamp::now(),
+        elapsed_ms: begun.elapsed().as_secs_f64() * 1e3,
+        kind: EventKind::ProductionReturned { stay: stay.clone() },
+    };
+    let written = FileJournal::open(dir.clone()).and_then(|mut journal| journal.append(&event));
+    if let Err(error) = written {
+        guard::say(format!(
+            "what became of production is not in the journal: {error}"
+        ));
+    }
 }
 
 /// Writes the report whatever happened, then says how it ended.
@@ -248,6 +359,7 @@ fn conclude(
     dir: &RunDir,
     manifest: &Manifest,
     finished: Finished,
+    production: Option<Stay>,
     cancel: &Cancel,
     output: &RunOutput,
 ) -> anyhow::Result<Exit> {
@@ -265,6 +377,7 @@ fn conclude(
             settled,
             skipped,
             ending,
+            production,
         },
     );
     if let Some(error) = error {
@@ -279,7 +392,11 @@ fn conclude(
         }
     }
     Ok(
-        match (stopped, cancel.is_asked(), report.measured_anything()) {
+        match (
+            stopped,
+            cancel.is_asked() && cancel.because().is_none(),
+            report.measured_anything(),
+        ) {
             (true, true, _) => Exit::Interrupted,
             (true, false, _) => Exit::Stopped,
             (false, _, true) => Exit::Success,

@@ -27,7 +27,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     if let Some(error) = cause.downcast_ref::<LockError>() {
         return Some(match error {
-            LockError::RunHeld { .. } | LockError::GpuHeld { .. } => Exit::Locked,
+            LockError::RunHeld { .. }
+            | LockError::GpuHeld { .. }
+            | LockError::ProductionHeld { .. } => Exit::Locked,
             LockError::Io { .. } => Exit::Internal,
         });
     }

@@ -10,12 +10,14 @@ mod doctor;
 mod engine_choice;
 mod execute;
 mod fault;
+mod guard;
 mod host;
 mod load;
 mod man;
 mod plan;
 mod rehearse;
 mod report;
+mod restore;
 mod resume;
 mod run;
 mod run_dir;
@@ -23,6 +25,7 @@ mod schema;
 mod signals;
 mod source;
 mod stand_in;
+mod throne;
 mod watch;
 
 pub use args::Cli;
@@ -42,9 +45,12 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         args::Verb::Rehearse(args) => rehearse::rehearse(&args),
         args::Verb::Resume(args) => resume::resume(&args),
         args::Verb::Report(args) => report::report(&args),
+        args::Verb::Promote(args) => throne::promote(&args),
+        args::Verb::Rollback(args) => throne::rollback(&args),
         args::Verb::Diagnose(args) => diagnose::diagnose(&args),
         args::Verb::Load(args) => load::load(&args),
         args::Verb::Doctor(args) => doctor::doctor(&args),
+        args::Verb::Restore(args) => restore::restore(&args),
         args::Verb::Clean(args) => clean::clean(&args),
         args::Verb::Schema(args) => schema::schema(&args),
         args::Verb::Completions(args) => completions::completions(&args),

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
+use crate::champion::{Claim, select};
 use crate::cli::args::{Format, ReportArgs};
 use crate::cli::run_dir;
 use crate::exit::Exit;
@@ -36,6 +37,9 @@ pub(super) fn write(dir: &RunDir, record: &RunRecord) -> Result<Report, StoreErr
     let report = report::build(record);
     durable::write(&dir.report("report.md"), report.markdown().as_bytes())?;
     durable::write(&dir.report("report.json"), report.json().as_bytes())?;
+    if let Ok(champion) = select(record, Claim::Champion) {
+        durable::write(&dir.report("champion.toml"), champion.toml().as_bytes())?;
+    }
     durable::write(&dir.report("frame.csv"), &report.csv())?;
     durable::write(&dir.report("frame.parquet"), &report.parquet())?;
     Ok(report)

@@ -382,6 +382,7 @@ pub(crate) fn record(settled: Vec<Settled>) -> RunRecord {
         },
         settled,
         skipped: Vec::new(),
+        production: None,
         ending: RunEnding::Complete { at: at(5400) },
     }
 }

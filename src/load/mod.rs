@@ -10,6 +10,7 @@ pub mod generator;
 mod http_load;
 pub mod metrics;
 pub mod pacer;
+mod production;
 pub mod prompt;
 pub mod prompt_source;
 pub mod proof;
@@ -27,4 +28,5 @@ mod fake_vllm;
 mod tests;
 
 pub use http_load::{HttpLoad, Lateness};
+pub use production::HttpFront;
 pub use stream::RequestLimits;

@@ -37,6 +37,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
         stand_in: manifest.is_stand_in(),
         speed: manifest.stand_in_speed(),
         stamp: Stamp::of(manifest),
+        production: record.production.clone(),
         progress: Progress {
             ending: record.ending.clone(),
             n_cells: decision.cells.len(),

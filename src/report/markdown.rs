@@ -150,6 +150,10 @@ impl Page {
     }
 
     fn head(&mut self, view: &View) {
+        let production = view.production.as_ref();
+        if let Some(stay) = production.filter(|stay| stay.is_down()) {
+            self.paragraph(format!("# {}", inline(&stay.told())));
+        }
         if let Some(stamp) = self.stamp {
             self.paragraph(format!("**{}: {}**", stamp.title(), stamp.meaning()));
         }
@@ -178,6 +182,9 @@ impl Page {
             progress.n_planned,
             progress.n_settled,
         ));
+        if let Some(stay) = production.filter(|stay| !stay.is_down()) {
+            self.paragraph(format!("At {}: {}.", stay.settled_at, inline(&stay.told())));
+        }
     }
 
     fn verdict(&mut self, view: &View) {

@@ -65,6 +65,10 @@ impl Page {
     }
 
     fn head(&mut self, view: &View) {
+        if let Some(stay) = view.production.as_ref().filter(|stay| stay.is_down()) {
+            self.paragraph(RED, &plain(&stay.told()), 0);
+            self.gap();
+        }
         if let Some(stamp) = view.stamp {
             let text = format!("{}: {}", stamp.title(), stamp.meaning());
             self.paragraph(YELLOW, &text, 0);

@@ -9,6 +9,7 @@ use crate::decide::score::Spread;
 use crate::decide::standing::{GateResult, Tally};
 use crate::decide::verdict::Basis;
 use crate::diagnose::{FailureClass, Phase, Stage};
+use crate::guard::stay::Stay;
 use crate::id::{CellId, RunId};
 use crate::manifest::{HostFacts, RunEnding, SourceCopy};
 use crate::measure::client::ClientHealth;
@@ -47,6 +48,8 @@ pub struct View {
     /// How the report marks that.
     #[serde(skip)]
     pub stamp: Option<Stamp>,
+    /// What became of production; `None` where none was looked after.
+    pub production: Option<Stay>,
     pub progress: Progress,
     pub verdict: VerdictView,
     pub objectives: Vec<ObjectiveView>,

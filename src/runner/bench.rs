@@ -588,6 +588,7 @@ fn short(event: &RunEvent) -> String {
         EventKind::CellSkipped { skip } => format!("skip {}", skip.cell_name),
         EventKind::Waiting { .. } => "waiting".to_owned(),
         EventKind::Notice { .. } => "notice".to_owned(),
+        EventKind::ProductionReturned { .. } => "production".to_owned(),
         EventKind::RunEnded { ending } => match ending {
             RunEnding::Complete { .. } => "complete".to_owned(),
             RunEnding::Stopped { .. } => "stopped".to_owned(),

@@ -1,6 +1,8 @@
-//! The user's wish to stop: asked once, asked twice.
+//! The wish to stop: asked once, asked twice; the user's, or that of whoever guards production.
 //!
 //! Which signals carry it is the command line's business.
+
+use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
@@ -9,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 pub struct Cancel {
     stop: CancellationToken,
     at_once: CancellationToken,
+    /// Why, where it is not the user's wish.
+    because: Arc<OnceLock<String>>,
 }
 
 impl Cancel {
@@ -22,6 +26,20 @@ impl Cancel {
             self.at_once.cancel();
         }
         self.stop.cancel();
+    }
+
+    /// Asks to stop after cleaning up for another reason than the user's wish. A wish that was
+    /// there before stays the reason.
+    pub fn ask_because(&self, because: String) {
+        if !self.stop.is_cancelled() {
+            let _ = self.because.set(because);
+            self.stop.cancel();
+        }
+    }
+
+    /// Why to stop; `None` where it is the user's wish.
+    pub fn because(&self) -> Option<&str> {
+        self.because.get().map(String::as_str)
     }
 
     pub fn is_asked(&self) -> bool {

@@ -168,7 +168,8 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
                 return Ok(None);
             };
             if self.cancel.is_asked() {
-                return Ok(Some("the user stopped it".to_owned()));
+                let because = self.cancel.because();
+                return Ok(Some(because.unwrap_or("the user stopped it").to_owned()));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(Some("the deadline has passed".to_owned()));

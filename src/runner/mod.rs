@@ -5,6 +5,7 @@ pub mod attempt;
 pub mod cancel;
 pub mod conclusion;
 pub mod dispatcher;
+pub mod guard;
 pub mod meter;
 pub mod nodes;
 pub mod ports;

@@ -14,7 +14,7 @@ mod lock;
 mod memory;
 mod port;
 
-pub use docker::{DockerRuntime, PullProgress};
+pub use docker::{DockerKeeper, DockerRuntime, PullProgress};
 pub use engine_spec::{EngineSpec, EngineVariable, ImageChoice, Visibility};
 pub use process::ProcessRuntime;
 pub use sweep::{StandInImages, Swept, sweep_all};

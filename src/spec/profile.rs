@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::guard::hours::{ClockTime, Window};
 use crate::measure::profiling::AlertBounds;
 use crate::spec::diagnostic::Span;
 use crate::spec::flag::{FlagName, FlagValue};
@@ -22,8 +23,8 @@ pub struct Profile {
     /// `[sampling]`; runs of older versions had none.
     #[serde(default)]
     pub sampling: Sampling,
-    /// `[production]`. No part of what a run is, because no run acts on it.
-    #[serde(skip)]
+    /// `[production]`; runs of older versions did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub production: Option<Production>,
 }
 
@@ -53,14 +54,48 @@ impl Default for Sampling {
 }
 
 /// `[production]`: what holds the GPUs by day.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Production {
-    /// The container's name.
-    pub container: String,
+    pub whom: Whom,
     /// Where it serves.
     pub url: Option<String>,
     /// The variable that holds its API key.
     pub api_key_env: Option<String>,
+    /// How long its requests may take to end before it is stopped. Default 5 minutes.
+    pub drain: Duration,
+    /// Hours in which it must not be stopped.
+    pub blackout: Vec<Window>,
+    /// By when it must serve again.
+    pub restore_by: Option<ClockTime>,
+}
+
+/// By what the production container is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whom {
+    /// The container's name.
+    Container(String),
+    /// The one container of a service of a Compose project.
+    Compose { project: String, service: String },
+}
+
+impl Production {
+    /// The container's name; `None` where Compose names it.
+    pub fn container(&self) -> Option<&str> {
+        match &self.whom {
+            Whom::Container(name) => Some(name),
+            Whom::Compose { .. } => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Whom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Container(name) => f.write_str(name),
+            Self::Compose { project, service } => write!(f, "{project}/{service}"),
+        }
+    }
 }
 
 /// `[engine]`.

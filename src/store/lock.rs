@@ -23,6 +23,8 @@ pub enum LockError {
         "another gridrun run ({holder}) holds {what}; two runs on one GPU would measure each other"
     )]
     GpuHeld { what: String, holder: String },
+    #[error("another gridrun ({holder}) looks after production {name}; wait for it or stop it")]
+    ProductionHeld { name: String, holder: String },
     #[error("cannot use the lock file {}", path.display())]
     Io {
         path: PathBuf,
@@ -49,6 +51,17 @@ pub fn lock_run(path: &Path) -> Result<Lock, LockError> {
             holder,
         }),
     }
+}
+
+/// Takes the lock of a production.
+///
+/// # Errors
+/// When another process has it, or the file cannot be used.
+pub fn lock_production(path: &Path, name: &str) -> Result<Lock, LockError> {
+    take(path, Mode::Exclusive)?.map_err(|holder| LockError::ProductionHeld {
+        name: name.to_owned(),
+        holder,
+    })
 }
 
 /// Takes the locks of all GPUs that a run uses.

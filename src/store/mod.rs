@@ -2,9 +2,11 @@
 //! and who may write there.
 
 pub mod durable;
+pub mod guard;
 pub mod holder;
 pub mod journal;
 pub mod layout;
 pub mod lock;
 pub mod parquet;
 pub mod record;
+pub mod throne;

@@ -28,11 +28,13 @@ pub fn read(dir: &RunDir) -> Result<RunRecord, StoreError> {
     let mut settled = Vec::new();
     let mut skipped = Vec::new();
     let mut ending = RunEnding::Open;
+    let mut production = None;
     for event in journal::read(&dir.journal())? {
         match event.kind {
             EventKind::AttemptSettled { settled: one } => settled.push(*one),
             EventKind::CellSkipped { skip } => skipped.push(skip),
             EventKind::RunEnded { ending: last } => ending = last,
+            EventKind::ProductionReturned { stay } => production = Some(stay),
             EventKind::RunStarted { .. } => ending = RunEnding::Open,
             EventKind::Swept { .. }
             | EventKind::AttemptStarted { .. }
@@ -48,6 +50,7 @@ pub fn read(dir: &RunDir) -> Result<RunRecord, StoreError> {
         settled,
         skipped,
         ending,
+        production,
     })
 }
 

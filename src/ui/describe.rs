@@ -53,6 +53,7 @@ pub fn line(event: &RunEvent) -> Option<String> {
             RunEnding::Stopped { because, .. } => format!("stopped: {because}"),
             RunEnding::Open => "open".to_owned(),
         }),
+        EventKind::ProductionReturned { stay } => Some(stay.told()),
         EventKind::AttemptStarted { .. }
         | EventKind::AttemptPhase { .. }
         | EventKind::NodeStarted { .. }

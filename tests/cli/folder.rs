@@ -47,6 +47,7 @@ impl Folder {
             .args(args)
             .current_dir(self.root.path())
             .env("NO_COLOR", "1")
+            .env("GRIDRUN_STATE", self.root.path().join("state"))
             .stdin(Stdio::null());
         command
     }
@@ -91,7 +92,13 @@ impl Folder {
 
     /// Starts and leaves it running.
     pub fn spawn(&self, args: &[&str]) -> Child {
+        self.spawn_with(args, &[])
+    }
+
+    /// The same with some variables set.
+    pub fn spawn_with(&self, args: &[&str], env: &[(&str, &str)]) -> Child {
         self.command(args)
+            .envs(env.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -20,5 +20,6 @@ mod scenarios;
 mod schema;
 mod stand_in;
 mod stored;
+mod throne;
 mod tools;
 mod workload;

@@ -79,6 +79,31 @@ impl Daemon {
         assert_eq!(status, 204, "{body}");
     }
 
+    /// Makes a container of no label and starts it.
+    #[track_caller]
+    pub fn start(&self, name: &str, body: &Value) -> String {
+        let path = format!("/containers/create?name={name}");
+        let (status, answer) = self.send("POST", &path, &body.to_string()).unwrap();
+        assert_eq!(status, 201, "{answer}");
+        let made: Value = serde_json::from_str(&answer).unwrap();
+        let id = made["Id"].as_str().unwrap().to_owned();
+        self.order(&id, "start");
+        id
+    }
+
+    /// Starts or stops a container.
+    #[track_caller]
+    pub fn order(&self, container: &str, what: &str) {
+        let path = format!("/containers/{container}/{what}");
+        let (status, body) = self.ask("POST", &path).unwrap();
+        assert!([204, 304].contains(&status), "{body}");
+    }
+
+    /// What the daemon says of one container.
+    pub fn look(&self, container: &str) -> Value {
+        self.get(&format!("/containers/{container}/json")).unwrap()
+    }
+
     /// Removes a container, running or not.
     pub fn remove(&self, container: &str) -> io::Result<()> {
         let path = format!("/containers/{container}?force=true&v=true");
@@ -94,26 +119,37 @@ impl Daemon {
     }
 
     fn ask(&self, method: &str, path: &str) -> io::Result<(u16, String)> {
+        self.send(method, path, "")
+    }
+
+    fn send(&self, method: &str, path: &str, body: &str) -> io::Result<(u16, String)> {
         match &self.address {
             Address::Socket(socket) => {
                 let stream = UnixStream::connect(socket)?;
                 stream.set_read_timeout(Some(PATIENCE))?;
-                exchange(stream, method, path)
+                exchange(stream, method, path, body)
             }
             Address::Tcp(address) => {
                 let stream = TcpStream::connect(address)?;
                 stream.set_read_timeout(Some(PATIENCE))?;
-                exchange(stream, method, path)
+                exchange(stream, method, path, body)
             }
         }
     }
 }
 
 /// In HTTP/1.0 an answer comes in one piece and ends with its connection.
-fn exchange(mut stream: impl Read + Write, method: &str, path: &str) -> io::Result<(u16, String)> {
+fn exchange(
+    mut stream: impl Read + Write,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> io::Result<(u16, String)> {
     write!(
         stream,
-        "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Length: 0\r\n\r\n"
+        "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

@@ -12,6 +12,7 @@ mod turn;
 mod clean;
 mod death;
 mod interrupt;
+mod production;
 mod resume;
 mod run;
 mod scenario;

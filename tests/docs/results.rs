@@ -233,6 +233,7 @@ fn record() -> RunRecord {
         settled: Vec::new(),
         skipped: Vec::new(),
         ending: RunEnding::Open,
+        production: None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::guard::hours::{ClockTime, Window};
 use crate::measure::profiling::AlertBounds;
 use crate::spec::diagnostic::{Diagnostic, FileRole, Span};
 use crate::spec::imagined::{Thinking, ToolFormat};
@@ -11,7 +12,7 @@ use crate::spec::keys;
 use crate::spec::near::nearest;
 use crate::spec::profile::{
     BaseFlag, EngineProfile, EnvSource, Gpus, Network, Production, Profile, RuntimeChoice,
-    Sampling, StandInProfile, Ulimit, Volume,
+    Sampling, StandInProfile, Ulimit, Volume, Whom,
 };
 use crate::spec::read::knob::quoted_help;
 use crate::spec::read::scalar::{integer, is_env_name};
@@ -104,11 +105,72 @@ fn production(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Production> {
     let table = reader.table(field)?;
     let at = reader.span(field.node.span());
     let fields = reader.walk(table, "[production]", at, &[keys::PRODUCTION]);
+    let blackout = fields
+        .get("blackout")
+        .map_or_else(Vec::new, |field| windows(reader, field));
+    let restore_by = fields.text("restore-by");
+    let restore_by = restore_by.and_then(|text| {
+        let read = text.parse::<ClockTime>();
+        if let (Err(_), Some(field)) = (&read, fields.get("restore-by")) {
+            let found =
+                reader.mismatch("restore-by", field.node, "a time of day such as \"06:30\"");
+            reader.report(found);
+        }
+        read.ok()
+    });
     Some(Production {
-        container: fields.text("container")?,
+        whom: whom(reader, &fields, at)?,
         url: fields.text("url"),
         api_key_env: fields.text("api-key-env"),
+        drain: fields.duration("drain")?,
+        blackout,
+        restore_by,
     })
+}
+
+fn whom(reader: &mut Reader<'_>, fields: &Fields<'_>, at: Span) -> Option<Whom> {
+    let text = |name| fields.text(name);
+    match (text("container"), text("project"), text("service")) {
+        (Some(container), None, None) => Some(Whom::Container(container)),
+        (None, Some(project), Some(service)) => Some(Whom::Compose { project, service }),
+        (Some(_), _, _) => {
+            reader.report(
+                Diagnostic::error(
+                    at,
+                    "[production] has `container` and a Compose service beside it",
+                )
+                .help("keep `container`, or `project` and `service`"),
+            );
+            None
+        }
+        (None, _, _) => {
+            // A key of the wrong type was reported as that.
+            let given = ["container", "project", "service"].map(|name| fields.get(name).is_some());
+            if given == [false; 3] || given == [false, true, false] || given == [false, false, true]
+            {
+                reader.report_absence(
+                    Diagnostic::error(at, "[production] does not say who serves by day").help(
+                        "add the container\ncontainer = \"...\"\nor the service of a Compose project\nproject = \"...\"\nservice = \"...\"",
+                    ),
+                );
+            }
+            None
+        }
+    }
+}
+
+fn windows(reader: &mut Reader<'_>, field: Field<'_>) -> Vec<Window> {
+    let mut windows = Vec::new();
+    for (text, node) in reader.texts(field) {
+        match text.parse() {
+            Ok(window) => windows.push(window),
+            Err(_) => {
+                let found = reader.mismatch("blackout", node, "hours such as \"08:00-20:00\"");
+                reader.report(found);
+            }
+        }
+    }
+    windows
 }
 
 fn engine(reader: &mut Reader<'_>, field: Field<'_>) -> Option<EngineProfile> {
