@@ -35,10 +35,14 @@ pub fn select(record: &RunRecord, claim: Claim) -> Result<Champion, NoChampion> 
     let experiment = &record.manifest.experiment;
     let lead = match decision.verdict(experiment) {
         Verdict::Leader(lead) => lead,
-        Verdict::NothingRanked { because } => return Err(NoChampion::NothingRanked { because }),
+        Verdict::NothingRanked { because } => {
+            return Err(NoChampion::NothingRanked {
+                because: because.clone(),
+            });
+        }
     };
     let cell = &decision.cells[lead.cell];
-    let because = basis(record, &decision, &lead);
+    let because = basis(record, &decision, lead);
     let accepted_leader = !matches!(lead.basis, Basis::Champion { .. });
     if accepted_leader && claim == Claim::Champion {
         return Err(NoChampion::OnlyALeader {
