@@ -7,6 +7,7 @@
 use crate::spec::imagined::{Thinking, ToolFormat};
 use crate::spec::vllm_version::VllmVersion;
 
+pub mod production;
 pub mod sampling;
 pub mod scenario;
 pub mod workload;
@@ -361,7 +362,7 @@ pub const PROFILE: &[Key] = &[
     ),
     optional(
         "production",
-        Shape::Table(PRODUCTION),
+        Shape::Table(production::PRODUCTION),
         "What holds these GPUs by day.",
     ),
     optional(
@@ -458,46 +459,6 @@ pub const VOLUME: &[Key] = &[
         Shape::Bool,
         "false",
         "Whether the engine may not write to it.",
-    ),
-];
-
-pub const PRODUCTION: &[Key] = &[
-    optional(
-        "container",
-        Shape::Text,
-        "The container that serves by day; or `project` and `service`.",
-    ),
-    optional(
-        "project",
-        Shape::Text,
-        "The Compose project in which it serves instead.",
-    ),
-    optional("service", Shape::Text, "Its service there."),
-    optional(
-        "url",
-        Shape::Text,
-        "Where it serves; a run that stops it must know.",
-    ),
-    optional(
-        "api-key-env",
-        Shape::EnvName,
-        "The variable that holds its API key.",
-    ),
-    default(
-        "drain",
-        Shape::Duration,
-        "\"5m\"",
-        "How long its requests may take to end before it is stopped.",
-    ),
-    optional(
-        "blackout",
-        Shape::Texts,
-        "Hours in which it must not be stopped: `[\"08:00-20:00\"]`.",
-    ),
-    optional(
-        "restore-by",
-        Shape::Text,
-        "The time of day by which it must serve again: `\"06:30\"`.",
     ),
 ];
 

@@ -104,7 +104,7 @@ fn alerts(reader: &mut Reader<'_>, field: Field<'_>) -> Option<AlertBounds> {
 fn production(reader: &mut Reader<'_>, field: Field<'_>) -> Option<Production> {
     let table = reader.table(field)?;
     let at = reader.span(field.node.span());
-    let fields = reader.walk(table, "[production]", at, &[keys::PRODUCTION]);
+    let fields = reader.walk(table, "[production]", at, &[keys::production::PRODUCTION]);
     let blackout = fields
         .get("blackout")
         .map_or_else(Vec::new, |field| windows(reader, field));
