@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attest::Attestation;
 use crate::diagnose::{Failure, FailureClass};
-use crate::id::{AttemptId, CellId};
+use crate::id::{AttemptId, CellId, RunId, sha256_hex};
 use crate::measure::memory::MemorySample;
 use crate::measure::node::NodeReport;
 use crate::measure::profiling::ProfilingBrief;
@@ -98,6 +98,34 @@ pub struct Settled {
     /// older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profiling: Option<Box<ProfilingBrief>>,
+    /// Where it was made, if this run did not make it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// The run that made an attempt which another one counts too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub run: RunId,
+    /// As that run names it.
+    pub attempt: AttemptId,
+    /// Its block there.
+    pub block: u32,
+}
+
+impl Settled {
+    /// Attempts with the same key were made in one block of one run, so that whatever drifts
+    /// hit them alike. Keys of other runs' blocks lie above those of this run's.
+    pub fn block_key(&self) -> u32 {
+        const OTHERS: u32 = 1 << 31;
+        match &self.origin {
+            None => self.block,
+            Some(Origin { run, block, .. }) => {
+                let hash = sha256_hex(format!("{run} {block}").as_bytes());
+                OTHERS | u32::from_str_radix(&hash[..7], 16).unwrap_or(0)
+            }
+        }
+    }
 }
 
 /// How a cell stands after the attempts so far.

@@ -1,5 +1,7 @@
 //! The arguments of every verb, with their help.
 
+mod rank;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use clap_complete::Shell;
 
 use crate::diagnose::Phase;
 use crate::time_scale::TimeScale;
+
+pub(super) use rank::RankArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -76,6 +80,8 @@ pub(super) enum Verb {
     Promote(PromoteArgs),
     /// Bring the champion before the last one back.
     Rollback(RollbackArgs),
+    /// Decide again from stored runs, by other objectives, gates or margin; writes nothing.
+    Rank(RankArgs),
     /// Name what happened to an engine from its log: class, cause, what to change.
     Diagnose(DiagnoseArgs),
     /// Send a load to any OpenAI-compatible server and measure it, without starting anything.

@@ -15,6 +15,7 @@ mod host;
 mod load;
 mod man;
 mod plan;
+mod rank;
 mod rehearse;
 mod report;
 mod restore;
@@ -47,6 +48,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         args::Verb::Report(args) => report::report(&args),
         args::Verb::Promote(args) => throne::promote(&args),
         args::Verb::Rollback(args) => throne::rollback(&args),
+        args::Verb::Rank(args) => rank::rank(&args),
         args::Verb::Diagnose(args) => diagnose::diagnose(&args),
         args::Verb::Load(args) => load::load(&args),
         args::Verb::Doctor(args) => doctor::doctor(&args),

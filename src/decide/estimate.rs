@@ -32,7 +32,7 @@ pub fn cell_means(
         let starts = reading::undisturbed(&cell.starts, &[metric.node.as_str()]);
         let values: Vec<(u32, f64)> = starts
             .into_iter()
-            .filter_map(|start| Some((start.settled.block, start.value(metric).ok()?)))
+            .filter_map(|start| Some((start.settled.block_key(), start.value(metric).ok()?)))
             .collect();
         if !cell.tally.lived() || values.is_empty() {
             continue;

@@ -417,6 +417,7 @@ fn settle(cell: &str, number: u32, outcome: Outcome) -> Settled {
         outcome,
         end: Some(EndState::default()),
         profiling: None,
+        origin: None,
     }
 }
 

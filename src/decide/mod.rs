@@ -16,6 +16,7 @@ pub mod hint;
 pub mod number;
 pub mod pareto;
 pub mod plain;
+pub mod pool;
 pub mod reading;
 pub mod score;
 pub mod sensitivity;

@@ -112,7 +112,7 @@ fn score_start(objectives: &[Objective], start: &Start<'_>) -> Result<StartScore
     }
     Ok(StartScore {
         attempt: start.settled.attempt.number,
-        block: start.settled.block,
+        block: start.settled.block_key(),
         y,
         parts,
     })

@@ -151,6 +151,7 @@ mod tests {
             outcome,
             end: None,
             profiling: None,
+            origin: None,
         }
     }
 

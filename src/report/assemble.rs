@@ -12,7 +12,7 @@ use crate::report::stamp::Stamp;
 use crate::report::text::Prose;
 use crate::report::view::{
     AxisView, BlockView, DeathBrief, DeathView, Deploy, EngineView, FORMAT, Method, ObjectiveView,
-    Progress, Row, UseCaseRow, UseCaseView, View,
+    Progress, Row, UseCaseRow, UseCaseView, View, Whole,
 };
 use crate::report::wording::Wording;
 use crate::report::{atlas, attested, ledger, machine, mattered, misfit, sway, tradeoff, workload};
@@ -95,6 +95,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
             Verdict::NothingRanked { .. } => None,
         },
         folder: format!("results/{}/{}", experiment.name, manifest.run),
+        whole: Whole::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::decide::Decision;
 use crate::decide::frame::Frame;
 use crate::decide::number;
 use crate::manifest::RunRecord;
-use crate::report::view::View;
+use crate::report::view::{View, Whole};
 use crate::report::{assemble, json, markdown, terminal};
 
 /// A report, ready to be written.
@@ -24,6 +24,12 @@ pub fn build(record: &RunRecord) -> Report {
 }
 
 impl Report {
+    /// The same report, of which nothing will be written.
+    pub fn printed_only(mut self) -> Self {
+        self.view.whole = Whole::Printed;
+        self
+    }
+
     /// `report.md`.
     pub fn markdown(&self) -> String {
         markdown::render(&self.view)

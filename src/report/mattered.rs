@@ -60,7 +60,7 @@ fn view(objective: &Objective, decision: &Decision<'_>) -> MatteredView {
             let value = start.value(&objective.metric).ok()?;
             Some(Observation {
                 cell: at,
-                block: start.settled.block,
+                block: start.settled.block_key(),
                 y: value.ln(),
             })
         }));

@@ -36,27 +36,20 @@ pub struct UnrulyView {
 
 pub fn view(decision: &Decision<'_>, ranking: &Ranking<'_>) -> MisfitView {
     let name = |cell: usize| decision.cells[cell].cell.name.clone();
-    let number_of = |cell: usize, block: u32| {
-        let starts = ranking
-            .score(cell)
-            .into_iter()
-            .flat_map(|score| &score.starts);
-        let mut inside = starts.filter(|start| start.block == block);
-        inside.next().map_or(0, |start| start.attempt.0)
-    };
+    let far = ranking.confidence.far_starts().into_iter();
+    let far = far.filter_map(|far| {
+        let mut starts = decision.cells[far.cell].starts.iter();
+        let start = starts.find(|start| start.settled.block_key() == far.block)?;
+        Some(FarView {
+            cell: name(far.cell),
+            start: start.number(),
+            block: start.settled.block,
+            ratio: far.ratio,
+            sds: far.sds,
+        })
+    });
     MisfitView {
-        starts: ranking
-            .confidence
-            .far_starts()
-            .into_iter()
-            .map(|far| FarView {
-                cell: name(far.cell),
-                start: number_of(far.cell, far.block),
-                block: far.block,
-                ratio: far.ratio,
-                sds: far.sds,
-            })
-            .collect(),
+        starts: far.collect(),
         cells: ranking
             .confidence
             .unruly_cells()

@@ -87,7 +87,7 @@ impl Page {
         self.bullets(verdict.most_deciding(SENTENCES));
         let n_more = verdict.sentences.len().saturating_sub(SENTENCES);
         if n_more > 0 {
-            self.paragraph(DIM, &format!("({n_more} more in report.md)"), 0);
+            self.paragraph(DIM, &format!("({n_more} more {})", view.whole.place()), 0);
         }
         self.gap();
     }
@@ -142,7 +142,7 @@ impl Page {
         }
         let n_more = machine.alerts.len().saturating_sub(ALERTS);
         if n_more > 0 {
-            self.paragraph(DIM, &format!("({n_more} more in report.md)"), 0);
+            self.paragraph(DIM, &format!("({n_more} more {})", view.whole.place()), 0);
         }
     }
 

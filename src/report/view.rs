@@ -93,6 +93,28 @@ pub struct View {
     pub deploy: Option<Deploy>,
     /// The run's folder, as gridrun lays it out.
     pub folder: String,
+    /// Where a reader of a part finds all of it.
+    #[serde(skip)]
+    pub whole: Whole,
+}
+
+/// Where all of a report is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Whole {
+    #[default]
+    Stored,
+    /// Nothing of it is stored: it is printed when asked for.
+    Printed,
+}
+
+impl Whole {
+    /// Behind "4 more".
+    pub fn place(self) -> &'static str {
+        match self {
+            Self::Stored => "in report.md",
+            Self::Printed => "with --format json",
+        }
+    }
 }
 
 /// How far the run came.

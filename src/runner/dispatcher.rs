@@ -275,6 +275,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             outcome,
             end,
             profiling,
+            origin: None,
         };
         self.recorder.record(EventKind::AttemptSettled {
             settled: Box::new(settled.clone()),

@@ -16,4 +16,5 @@ pub mod vllm_flags;
 pub mod vllm_version;
 pub mod workload;
 
+pub use read::criteria;
 pub use read::{Find, Loaded, LoadedScenario, load, load_scenario, load_with};

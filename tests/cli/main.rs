@@ -8,6 +8,7 @@ mod folder;
 mod load;
 mod man;
 mod plan;
+mod rank;
 mod rehearse;
 mod report;
 mod resume;

@@ -4,6 +4,7 @@
 //! [`Experiment`]: crate::spec::experiment::Experiment
 //! [`Scenario`]: crate::spec::scenario::Scenario
 
+pub mod criteria;
 mod experiment;
 mod knob;
 mod load;

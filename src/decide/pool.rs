@@ -1,0 +1,180 @@
+//! Several runs as one, so that they are decided together.
+//!
+//! Attempts keep the run that made them, and blocks of different runs stay different blocks: a
+//! slow night is not held against the cells that ran in it.
+
+use std::collections::HashMap;
+
+use crate::id::{AttemptId, AttemptNo, CellId};
+use crate::manifest::{Manifest, RunRecord};
+use crate::outcome::Origin;
+
+/// Two runs whose numbers may not stand beside each other.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{first} and {second} cannot be decided together; they differ in {}", .differences.join(", "))]
+pub struct Apart {
+    pub first: String,
+    pub second: String,
+    pub differences: Vec<String>,
+}
+
+/// One record of all of them: the latest run's, with the attempts of the others in front of its
+/// own. Cells that only older runs have come after its own cells. `None` for no record.
+///
+/// # Errors
+/// When one did not measure the same thing on the same ground as the latest.
+pub fn pool(mut records: Vec<RunRecord>) -> Result<Option<RunRecord>, Apart> {
+    records.sort_by_key(|record| record.manifest.started_at);
+    records.dedup_by(|a, b| a.manifest.run == b.manifest.run);
+    let Some(mut pooled) = records.pop() else {
+        return Ok(None);
+    };
+    if records.is_empty() {
+        return Ok(Some(pooled));
+    }
+    let mut settled = Vec::new();
+    for older in records {
+        let differences = differences(&older.manifest, &pooled.manifest);
+        if !differences.is_empty() {
+            return Err(Apart {
+                first: older.manifest.run.to_string(),
+                second: pooled.manifest.run.to_string(),
+                differences,
+            });
+        }
+        let run = older.manifest.run;
+        for cell in older.manifest.cells {
+            if pooled
+                .manifest
+                .cells
+                .iter()
+                .all(|known| known.id != cell.id)
+            {
+                pooled.manifest.cells.push(cell);
+            }
+        }
+        settled.extend(older.settled.into_iter().map(|mut one| {
+            one.origin.get_or_insert_with(|| Origin {
+                run: run.clone(),
+                attempt: one.attempt.clone(),
+                block: one.block,
+            });
+            one
+        }));
+        pooled.manifest.experiment.run.repeats += older.manifest.experiment.run.repeats;
+        pooled.skipped.extend(older.skipped);
+    }
+    settled.append(&mut pooled.settled);
+    // Every cell's attempts are counted through, and called by their cell's name of today.
+    let mut numbers: HashMap<CellId, u32> = HashMap::new();
+    for one in &mut settled {
+        let number = numbers.entry(one.attempt.cell.clone()).or_default();
+        *number += 1;
+        one.attempt = AttemptId {
+            cell: one.attempt.cell.clone(),
+            number: AttemptNo(*number),
+        };
+        let cells = &pooled.manifest.cells;
+        if let Some(cell) = cells.iter().find(|cell| cell.id == one.attempt.cell) {
+            one.cell_name.clone_from(&cell.name);
+        }
+    }
+    pooled.settled = settled;
+    Ok(Some(pooled))
+}
+
+/// What keeps two runs from being decided together, in words.
+fn differences(a: &Manifest, b: &Manifest) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut differs = |what: &str, is: bool| {
+        if is {
+            found.push(what.to_owned());
+        }
+    };
+    let (x, y) = (&a.experiment, &b.experiment);
+    let engine = |of: &Manifest| of.experiment.profile.engine.clone();
+    differs(
+        "whether stand-ins answered",
+        a.is_stand_in() != b.is_stand_in(),
+    );
+    differs("the speed of the stand-ins", a.speed != b.speed);
+    differs("the model", engine(a).model != engine(b).model);
+    // The image of stand-ins is gridrun itself: each build is another one.
+    let image = |of: &Manifest| of.runtime.image_digest.clone();
+    differs("the image", !a.is_stand_in() && image(a) != image(b));
+    differs("the profile's flags or variables", {
+        engine(a).flags != engine(b).flags || engine(a).env != engine(b).env
+    });
+    let host = |of: &Manifest| {
+        let host = of.host.clone();
+        (host.cpu, host.n_cpus, host.memory_bytes)
+    };
+    differs("the machine", host(a) != host(b));
+    differs("the GPUs or their driver", a.host.gpus != b.host.gpus);
+    differs("the workloads", x.workloads != y.workloads);
+    differs("the seed of the prompts", x.run.seed != y.run.seed);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::decision::Decision;
+    use crate::decide::fixture::{self, Numbers};
+    use crate::id::RunId;
+    use crate::outcome::Settled;
+
+    /// A run at this second with starts of cells in block 1.
+    fn run(second: i64, starts: &[(&str, f64)]) -> RunRecord {
+        let starts: Vec<Settled> = starts
+            .iter()
+            .map(|&(cell, ms)| fixture::measured(cell, 1, Numbers::new(900.0, ms)))
+            .collect();
+        let mut record = fixture::record(starts);
+        let at = jiff::Timestamp::from_second(second).unwrap();
+        record.manifest.started_at = at;
+        record.manifest.run = RunId::new(at, 7);
+        record
+    }
+
+    #[test]
+    fn nights_are_blocks_of_their_own() {
+        // The first night is twice as slow: `a` ran in both, `c` in the slow one only.
+        let slow = run(100, &[("a", 200.0), ("c", 180.0)]);
+        let quick = run(200, &[("a", 100.0), ("b", 95.0)]);
+        let pooled = pool(vec![quick.clone(), slow]).unwrap().unwrap();
+        assert_eq!(pooled.manifest.run, quick.manifest.run);
+        let numbers: Vec<String> = pooled
+            .settled
+            .iter()
+            .map(|one| format!("{} {}", one.cell_name, one.attempt.number.0))
+            .collect();
+        assert_eq!(numbers, ["a 1", "c 1", "a 2", "b 1"]);
+        assert!(pooled.settled[0].origin.is_some() && pooled.settled[2].origin.is_none());
+        let decision = Decision::of(&pooled);
+        let first = decision.ranking.order[0];
+        assert_eq!(
+            decision.cells[first].cell.name, "c",
+            "10 % better than `a` on its night"
+        );
+    }
+
+    #[test]
+    fn runs_on_different_ground_are_not_decided_together() {
+        let first = run(100, &[("a", 200.0)]);
+        let mut second = run(200, &[("a", 200.0)]);
+        second.manifest.experiment.run.seed += 1;
+        second.manifest.host.gpus.push("another card".to_owned());
+        let apart = pool(vec![first.clone(), second]).unwrap_err();
+        assert_eq!(
+            apart.differences,
+            ["the GPUs or their driver", "the seed of the prompts"]
+        );
+        // The same run twice is that run.
+        assert_eq!(
+            pool(vec![first.clone(), first.clone()]).unwrap(),
+            Some(first)
+        );
+        assert_eq!(pool(Vec::new()), Ok(None));
+    }
+}
