@@ -37,6 +37,24 @@ pub struct Manifest {
     pub scenario: Option<Scenario>,
     pub runtime: RuntimeFacts,
     pub host: HostFacts,
+    /// How much starts differed in earlier runs of the experiment on the same ground, per
+    /// ranking; empty where there was none, and in runs of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prior_noise: Vec<PriorNoise>,
+}
+
+/// What earlier runs tell of the noise in one ranking. It is kept with the run, so that its
+/// report says the same whatever becomes of those runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PriorNoise {
+    /// The use case's name; `None` for the experiment's own objectives.
+    pub use_case: Option<String>,
+    /// Variance of one start's score.
+    pub variance: f64,
+    /// Degrees of freedom that it rests on, of all the runs.
+    pub degrees: f64,
+    /// The latest first.
+    pub runs: Vec<RunId>,
 }
 
 /// Which engines a run starts, and by what.

@@ -14,7 +14,8 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::cli::args::{Format, RunOutput};
-use crate::cli::{display, engine_choice, guard, host, report, signals, watch};
+use crate::cli::{display, earlier, engine_choice, guard, host, report, signals, watch};
+use crate::decide::prior;
 use crate::event::{EventKind, RunEvent};
 use crate::exit::Exit;
 use crate::guard::stay::Stay;
@@ -75,7 +76,7 @@ pub(super) fn new_run(
                     source.path
                 ));
             }
-            let manifest = Manifest {
+            let mut manifest = Manifest {
                 format: Manifest::FORMAT,
                 gridrun: env!("CARGO_PKG_VERSION").to_owned(),
                 run,
@@ -89,7 +90,10 @@ pub(super) fn new_run(
                 scenario,
                 runtime: facts,
                 host: host::facts(gpu.describe()),
+                prior_noise: Vec::new(),
             };
+            let earlier = earlier::comparable(&dir, &manifest);
+            manifest.prior_noise = prior::prior_noise(&manifest.experiment, earlier);
             record::write_manifest(&dir, &manifest)?;
             Ok((
                 lock,

@@ -7,6 +7,7 @@ mod completions;
 mod diagnose;
 mod display;
 mod doctor;
+mod earlier;
 mod engine_choice;
 mod execute;
 mod fault;

@@ -16,6 +16,10 @@ use crate::store::record;
 pub(super) fn rank(args: &RankArgs) -> anyhow::Result<Exit> {
     let mut record = read(args)?;
     apply(args, &mut record.manifest.experiment)?;
+    if !args.objectives.is_empty() {
+        // The noise of another score.
+        record.manifest.prior_noise.clear();
+    }
     let report = build(&record).printed_only();
     let mut out = std::io::stdout().lock();
     match args.format {

@@ -21,6 +21,9 @@ pub struct Confidence {
     /// The ranked cells by their position in the experiment, in the order of the fit.
     members: Vec<usize>,
     fit: Fit,
+    noise: Option<Noise>,
+    /// Earlier runs were needed to know the noise.
+    with_earlier: bool,
     chances: Option<Vec<Chance>>,
     margin: f64,
     seed: u64,
@@ -28,11 +31,13 @@ pub struct Confidence {
 
 impl Confidence {
     /// Of the cells that have a score. `margin` is the fraction below which a difference is the
-    /// same to the user.
+    /// same to the user. `prior` is the noise that earlier runs tell of: it counts where this run
+    /// alone leaves fewer than [`LEAST_DEGREES`], and never where it leaves none.
     pub fn of<'a>(
         scores: impl IntoIterator<Item = (usize, &'a Score)>,
         margin: f64,
         seed: u64,
+        prior: Option<Noise>,
     ) -> Self {
         let (members, scores): (Vec<usize>, Vec<&Score>) = scores.into_iter().unzip();
         let observations = scores.iter().enumerate().flat_map(|(cell, score)| {
@@ -43,22 +48,37 @@ impl Confidence {
             })
         });
         let fit = Fit::of(members.len(), observations.collect());
-        let chances = fit
-            .noise()
+        let own = fit.noise();
+        let prior = prior.filter(|_| own.is_some_and(|own| own.degrees < LEAST_DEGREES));
+        let noise = own.map(|own| prior.map_or(own, |prior| own.pooled(prior)));
+        let chances = noise
             .filter(|noise| noise.degrees >= LEAST_DEGREES)
             .map(|noise| chances(&fit, noise, margin, seed));
         Self {
             members,
             fit,
+            noise,
+            with_earlier: prior.is_some(),
             chances,
             margin,
             seed,
         }
     }
 
-    /// How much starts of one cell differ, pooled over all; `None` where nothing tells.
+    /// How much starts of one cell differ, pooled over all, and over earlier runs where this one
+    /// alone tells too little; `None` where nothing tells.
     pub fn noise(&self) -> Option<Noise> {
+        self.noise
+    }
+
+    /// Of this run alone.
+    pub fn own_noise(&self) -> Option<Noise> {
         self.fit.noise()
+    }
+
+    /// The noise is known from earlier runs too.
+    pub fn is_with_earlier(&self) -> bool {
+        self.with_earlier
     }
 
     /// A cell's score in the average block; `None` for cells that are not ranked.

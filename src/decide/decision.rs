@@ -7,8 +7,10 @@ use std::sync::OnceLock;
 use crate::decide::comparable::Yardstick;
 use crate::decide::confidence::Confidence;
 use crate::decide::estimate::cell_means;
+use crate::decide::fit::Noise;
 use crate::decide::frame;
 use crate::decide::hint::hint;
+use crate::decide::prior;
 use crate::decide::reading::{self, Start};
 use crate::decide::score::{Score, Unscored, score};
 use crate::decide::standing::{GateResult, Tally, judge_gates, stand};
@@ -114,7 +116,9 @@ impl<'a> Decision<'a> {
                 cell.standing = Standing::Skipped { witness };
             }
         }
-        let ranking = rank(None, &experiment.objectives, &cells, &experiment.run);
+        let prior = |name: Option<&str>| prior::noise_of(&record.manifest, name);
+        let run = &experiment.run;
+        let ranking = rank(None, &experiment.objectives, &cells, run, prior(None));
         for (cell, score) in cells.iter_mut().zip(&ranking.scores) {
             if let Some(Err(Unscored { because })) = score {
                 cell.standing = stand(&cell.settled, &cell.gates, Some(because));
@@ -123,7 +127,10 @@ impl<'a> Decision<'a> {
         let use_cases = experiment
             .use_cases
             .iter()
-            .map(|case| rank(Some(&case.name), &case.objectives, &cells, &experiment.run))
+            .map(|case| {
+                let name = Some(case.name.as_str());
+                rank(name, &case.objectives, &cells, run, prior(name))
+            })
             .collect();
         let groups: Vec<u32> = cells.iter().map(|cell| group(&cell.standing)).collect();
         let means: Vec<Option<f64>> = (0..cells.len())
@@ -237,6 +244,7 @@ fn rank<'a>(
     objectives: &'a [Objective],
     cells: &[CellResult<'_>],
     run: &RunSettings,
+    prior: Option<Noise>,
 ) -> Ranking<'a> {
     let eligible =
         |cell: &CellResult<'_>| cell.tally.lived() && cell.gates.iter().all(|gate| gate.held);
@@ -248,7 +256,7 @@ fn rank<'a>(
         .iter()
         .enumerate()
         .filter_map(|(cell, score)| Some((cell, score.as_ref()?.as_ref().ok()?)));
-    let confidence = Confidence::of(scored, run.equivalence, run.seed);
+    let confidence = Confidence::of(scored, run.equivalence, run.seed, prior);
     let means: Vec<Option<f64>> = (0..cells.len()).map(|cell| confidence.mean(cell)).collect();
     let ranks = frame::rank(&means);
     let order = frame::sort(&vec![0; cells.len()], &means)

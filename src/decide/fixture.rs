@@ -364,6 +364,7 @@ pub(crate) fn record(settled: Vec<Settled>) -> RunRecord {
             engines: Engines::Docker,
             speed: TimeScale::ONE,
             scenario: None,
+            prior_noise: Vec::new(),
             runtime: RuntimeFacts {
                 runtime: "docker 20.10.24, API 1.41".to_owned(),
                 image_digest: Some(format!("vllm/vllm-openai@sha256:{}", "ab".repeat(32))),

@@ -17,6 +17,7 @@ pub mod number;
 pub mod pareto;
 pub mod plain;
 pub mod pool;
+pub mod prior;
 pub mod reading;
 pub mod score;
 pub mod sensitivity;

@@ -84,7 +84,7 @@ pub fn pool(mut records: Vec<RunRecord>) -> Result<Option<RunRecord>, Apart> {
 }
 
 /// What keeps two runs from being decided together, in words.
-fn differences(a: &Manifest, b: &Manifest) -> Vec<String> {
+pub fn differences(a: &Manifest, b: &Manifest) -> Vec<String> {
     let mut found = Vec::new();
     let mut differs = |what: &str, is: bool| {
         if is {

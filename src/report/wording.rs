@@ -265,7 +265,8 @@ impl<'a> Wording<'a> {
 
     /// What starts of one and the same configuration differ by.
     fn spread_between_starts(&self, ranking: &Ranking<'_>) -> Prose {
-        let Some(noise) = ranking.confidence.noise() else {
+        let confidence = &ranking.confidence;
+        let Some(noise) = confidence.noise() else {
             return Prose::new(
                 "How much starts of one and the same configuration differ is not known from \
                  single starts: raise ",
@@ -273,9 +274,13 @@ impl<'a> Wording<'a> {
             .name("repeats")
             .words(" to see it.");
         };
+        let over = match confidence.is_with_earlier() {
+            true => "all ranked ones and earlier runs on the same ground",
+            false => "all ranked ones",
+        };
         Prose::new(format!(
-            "Starts of one and the same configuration differ by {} (sd, pooled over all ranked \
-             ones, with {:.0} degrees of freedom).",
+            "Starts of one and the same configuration differ by {} (sd, pooled over {over}, with \
+             {:.0} degrees of freedom).",
             number::percent(noise.sd().exp_m1()),
             noise.degrees
         ))

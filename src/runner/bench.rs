@@ -466,6 +466,7 @@ pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Man
         engines: Engines::ProcessStandIn,
         speed: TimeScale::ONE,
         scenario: None,
+        prior_noise: Vec::new(),
         runtime: RuntimeFacts {
             runtime: "fake".to_owned(),
             ..RuntimeFacts::default()
