@@ -5,6 +5,9 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+use serde_json::Value;
+
 use crate::id::{AttemptId, AttemptNo, CellId};
 use crate::manifest::{Manifest, RunRecord};
 use crate::outcome::Origin;
@@ -102,18 +105,25 @@ pub fn differences(a: &Manifest, b: &Manifest) -> Vec<String> {
     // The image of stand-ins is gridrun itself: each build is another one.
     let image = |of: &Manifest| of.runtime.image_digest.clone();
     differs("the image", !a.is_stand_in() && image(a) != image(b));
-    differs("the profile's flags or variables", {
-        engine(a).flags != engine(b).flags || engine(a).env != engine(b).env
-    });
+    let profile = |of: &Manifest| stored(&(&engine(of).flags, &engine(of).env));
+    differs("the profile's flags or variables", profile(a) != profile(b));
     let host = |of: &Manifest| {
         let host = of.host.clone();
         (host.cpu, host.n_cpus, host.memory_bytes)
     };
     differs("the machine", host(a) != host(b));
     differs("the GPUs or their driver", a.host.gpus != b.host.gpus);
-    differs("the workloads", x.workloads != y.workloads);
+    differs(
+        "the workloads",
+        stored(&x.workloads) != stored(&y.workloads),
+    );
     differs("the seed of the prompts", x.run.seed != y.run.seed);
     found
+}
+
+/// As `run.json` has it: without the places in the file that only a fresh reading knows.
+fn stored(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).expect("a manifest is plain data")
 }
 
 #[cfg(test)]
@@ -170,6 +180,10 @@ mod tests {
             apart.differences,
             ["the GPUs or their driver", "the seed of the prompts"]
         );
+        // Where things stand in the file is no difference.
+        let mut moved = first.clone();
+        moved.manifest.experiment.workloads[0].at.start += 7;
+        assert_eq!(differences(&first.manifest, &moved.manifest), [""; 0]);
         // The same run twice is that run.
         assert_eq!(
             pool(vec![first.clone(), first.clone()]).unwrap(),

@@ -57,6 +57,15 @@ fn two_runs_are_decided_together() {
             .filter_map(|cell| cell["n_measured"].as_u64())
             .sum::<u64>()
     };
+    // The second knows how much starts of the first differed.
+    let known = |run: &str| {
+        let text = folder.read(format!("{run}/run.json"));
+        let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+        manifest["prior_noise"][0]["runs"].clone()
+    };
+    assert!(known(&runs[0]).is_null());
+    let name = |run: &String| run.rsplit('/').next().unwrap().to_owned();
+    assert_eq!(known(&runs[1]), serde_json::json!([name(&runs[0])]));
     let (first, second) = (runs[0].as_str(), runs[1].as_str());
     assert_eq!(
         measured(&[first, second]),
