@@ -227,6 +227,9 @@ pub(super) struct ReportArgs {
     /// What is printed beside the files that are made again.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
+    /// Write every figure as an SVG file into this folder as well.
+    #[arg(long, value_name = "DIR")]
+    pub figures: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `gridrun report [RUN_DIR]`: everything that a run says, made from what it stored.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use crate::champion::{Claim, select};
 use crate::cli::args::{Format, ReportArgs};
@@ -18,6 +19,12 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
         None => run_dir::latest(&args.results)?,
     };
     let report = write(&dir, &record::read(&dir)?)?;
+    if let Some(folder) = &args.figures {
+        durable::make_folder(folder)?;
+        for (name, svg) in report.figures() {
+            durable::write(&folder.join(name), svg.as_bytes())?;
+        }
+    }
     match args.format {
         Format::Text => print(&report, &dir)?,
         Format::Json => writeln!(std::io::stdout(), "{}", report.json())?,
@@ -36,13 +43,39 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
 pub(super) fn write(dir: &RunDir, record: &RunRecord) -> Result<Report, StoreError> {
     let report = report::build(record);
     durable::write(&dir.report("report.md"), report.markdown().as_bytes())?;
+    durable::write(&dir.report("report.html"), report.html().as_bytes())?;
     durable::write(&dir.report("report.json"), report.json().as_bytes())?;
     if let Ok(champion) = select(record, Claim::Champion) {
         durable::write(&dir.report("champion.toml"), champion.toml().as_bytes())?;
     }
     durable::write(&dir.report("frame.csv"), &report.csv())?;
     durable::write(&dir.report("frame.parquet"), &report.parquet())?;
+    let figures = report.figures();
+    if !figures.is_empty() {
+        durable::make_folder(&dir.figures())?;
+    }
+    for (name, svg) in &figures {
+        durable::write(&dir.figures().join(name), svg.as_bytes())?;
+    }
+    remove_others(&dir.figures(), &figures);
     Ok(report)
+}
+
+/// Figures that a report of another version made and this one does not.
+fn remove_others(folder: &Path, figures: &[(String, String)]) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let is_figure = path.extension().is_some_and(|ending| ending == "svg");
+        let is_known = figures
+            .iter()
+            .any(|(name, _)| path.file_name().is_some_and(|other| other == name.as_str()));
+        if is_figure && !is_known {
+            // One that stays is in nobody's way.
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 /// Prints the table and where the files lie.
@@ -50,7 +83,8 @@ pub(super) fn print(report: &Report, dir: &RunDir) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
     write!(out, "{}", report.terminal(width(), colour))?;
-    writeln!(out, "\n{}", dir.report("report.md").display())
+    writeln!(out, "\n{}", dir.report("report.md").display())?;
+    writeln!(out, "{}", dir.report("report.html").display())
 }
 
 /// Columns of the terminal; wide where nobody looks at it.

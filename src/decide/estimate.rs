@@ -2,7 +2,7 @@
 //! leaves it. Knows nothing of objectives.
 
 use crate::decide::decision::CellResult;
-use crate::decide::fit::{Fit, Observation};
+use crate::decide::fit::{Fit, Noise, Observation};
 use crate::decide::reading;
 use crate::measure::metric::{MetricRef, Scale};
 
@@ -25,6 +25,15 @@ pub fn cell_means(
     scale: Scale,
     cells: &[CellResult<'_>],
 ) -> Vec<Option<CellMean>> {
+    with_noise(metric, scale, cells).0
+}
+
+/// The same with the noise that the intervals are made of; `None` where there is none.
+pub fn with_noise(
+    metric: &MetricRef,
+    scale: Scale,
+    cells: &[CellResult<'_>],
+) -> (Vec<Option<CellMean>>, Option<Noise>) {
     let mut members = Vec::new();
     let mut observations = Vec::new();
     let mut means = vec![None; cells.len()];
@@ -53,11 +62,11 @@ pub fn cell_means(
         });
     }
     if scale == Scale::Proportion || observations.iter().any(|o| !o.y.is_finite()) {
-        return means;
+        return (means, None);
     }
     let fit = Fit::of(members.len(), observations);
     let Some(noise) = fit.noise() else {
-        return means;
+        return (means, None);
     };
     for (at, &index) in members.iter().enumerate() {
         let half = fit.contrast(&[(at, 1.0)], noise).half;
@@ -68,7 +77,7 @@ pub fn cell_means(
             });
         }
     }
-    means
+    (means, Some(noise))
 }
 
 #[cfg(test)]

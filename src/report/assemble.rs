@@ -15,7 +15,9 @@ use crate::report::view::{
     Progress, Row, UseCaseRow, UseCaseView, View, Whole,
 };
 use crate::report::wording::Wording;
-use crate::report::{atlas, attested, ledger, machine, mattered, misfit, sway, tradeoff, workload};
+use crate::report::{
+    atlas, attested, ledger, machine, mattered, measures, misfit, sway, tradeoff, workload,
+};
 use crate::spec::experiment::{Axis, Experiment, Objective};
 use crate::spec::flag::{FlagValue, Knob};
 use crate::spec::profile::BaseFlag;
@@ -62,6 +64,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
             .iter()
             .map(|&index| row(index, experiment, decision, champion))
             .collect(),
+        measures: measures::views(manifest, decision),
         sway: sway::view(experiment, decision, &decision.ranking),
         use_cases: decision
             .use_cases

@@ -5,7 +5,7 @@ use crate::decide::frame::Frame;
 use crate::decide::number;
 use crate::manifest::RunRecord;
 use crate::report::view::{View, Whole};
-use crate::report::{assemble, json, markdown, terminal};
+use crate::report::{assemble, html, json, markdown, terminal};
 
 /// A report, ready to be written.
 #[derive(Debug, Clone)]
@@ -33,6 +33,19 @@ impl Report {
     /// `report.md`.
     pub fn markdown(&self) -> String {
         markdown::render(&self.view)
+    }
+
+    /// `report.html`.
+    pub fn html(&self) -> String {
+        html::render(&self.view)
+    }
+
+    /// Every figure as a file of its own: its name and its SVG.
+    pub fn figures(&self) -> Vec<(String, String)> {
+        let figures = html::figures(&self.view).into_iter();
+        figures
+            .map(|figure| (format!("{}.svg", figure.id), figure.wide.standalone()))
+            .collect()
     }
 
     /// `report.json`.
@@ -76,4 +89,10 @@ impl Report {
             .collect();
         Some((first.cell.clone(), numbers.join(", ")))
     }
+}
+
+/// The model alone.
+#[cfg(test)]
+pub(crate) fn view_of(record: &RunRecord) -> View {
+    assemble::view(record, &Decision::of(record))
 }

@@ -6,10 +6,12 @@ use crate::decide::number;
 use crate::diagnose::when;
 use crate::manifest::RunEnding;
 use crate::report::death::death_facts;
+use crate::report::facts::facts;
+use crate::report::html;
 use crate::report::stamp::Stamp;
 use crate::report::table::{self, Kind, Table, start_names};
 use crate::report::text::{Prose, code, fenced, inline, markdown, table_cell};
-use crate::report::view::{DeathView, FlagView, Method, Remark, StartName, View, WorkloadView};
+use crate::report::view::{DeathView, FlagView, Remark, StartName, View, WorkloadView};
 use crate::report::workload::part::{self, Block};
 
 mod choice;
@@ -59,6 +61,7 @@ pub fn render(view: &View) -> String {
     page.warnings(view);
     page.method(view);
     page.deploy(view);
+    page.figures(view);
     page.next_steps(view);
     page.out
 }
@@ -349,7 +352,14 @@ impl Page {
     fn method(&mut self, view: &View) {
         let method = &view.method;
         self.heading(2, "How it was measured");
-        self.bullets(&facts(view, method));
+        let facts = facts(view).into_iter();
+        let facts: Vec<String> = facts
+            .map(|fact| match fact.label {
+                "gridrun" => format!("gridrun {}", fact.text.inline()),
+                label => format!("{label}: {}", fact.text.inline()),
+            })
+            .collect();
+        self.bullets(&facts);
         if !method.engines.is_empty() {
             self.paragraph("What the engines said of themselves:");
             self.table(&table::engines(view));
@@ -384,6 +394,24 @@ impl Page {
         self.paragraph(format!("## Run {} by hand", code(&deploy.cell)));
         self.bullets(&sentences(&deploy.notes));
         self.paragraph(fenced("sh", deploy.command.lines()).trim_end());
+    }
+
+    /// Where the pictures lie; `report.html` has them beside what they show.
+    fn figures(&mut self, view: &View) {
+        let figures = html::figures(view);
+        if figures.is_empty() {
+            return;
+        }
+        self.heading(2, "Figures");
+        let items: Vec<String> = figures
+            .iter()
+            .map(|figure| {
+                let title = inline(&figure.title);
+                format!("[{title}](figures/{}.svg)", figure.id)
+            })
+            .collect();
+        self.bullets(&items);
+        self.paragraph("[report.html](report.html) has them all beside what they show.");
     }
 
     fn next_steps(&mut self, view: &View) {
@@ -464,84 +492,4 @@ fn exceptions(flag: &FlagView) -> Vec<String> {
         }
     }
     items
-}
-
-/// What was measured with what.
-fn facts(view: &View, method: &Method) -> Vec<String> {
-    let mut facts = vec![
-        format!("gridrun {}", inline(&view.gridrun)),
-        format!("Model: {}", code(&method.model)),
-    ];
-    let mut fact = |label: &str, value: Option<String>| {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            facts.push(format!("{label}: {value}"));
-        }
-    };
-    let versions: Vec<String> = method.engine_versions.iter().map(|v| code(v)).collect();
-    fact("Engine version", Some(versions.join(", ")));
-    fact(
-        "Image",
-        method.image.as_deref().map(|image| match view.stand_in {
-            true => format!("{} (not used: a stand-in answered)", code(image)),
-            false => code(image),
-        }),
-    );
-    fact(
-        "Image digest",
-        method.runtime.image_digest.as_deref().map(code),
-    );
-    fact("Runtime", Some(inline(&method.runtime.runtime)));
-    for note in &method.runtime.notes {
-        fact("Measured path", Some(quoted(note)));
-    }
-    let host = &method.host;
-    let memory = host.memory_bytes.map_or_else(String::new, |bytes| {
-        format!(
-            ", {} GiB memory",
-            number::significant(bytes as f64 / f64::from(1 << 30))
-        )
-    });
-    fact(
-        "Host",
-        Some(inline(&format!(
-            "{}, {}, kernel {}, {}, {} CPUs{memory}",
-            host.hostname,
-            host.os,
-            host.kernel,
-            host.cpu.as_deref().unwrap_or("CPU unknown"),
-            host.n_cpus
-        ))),
-    );
-    let gpus = match host.gpus.is_empty() {
-        true => "none could be seen".to_owned(),
-        false => inline(&host.gpus.join("; ")),
-    };
-    fact("GPUs", Some(gpus));
-    let flags: Vec<String> = method
-        .base_flags
-        .iter()
-        .map(|(name, value)| code(&format!("{name} = {value}")))
-        .collect();
-    fact("Flags of the profile", Some(flags.join(", ")));
-    fact(
-        "Plan",
-        Some(format!(
-            "repeats {}, seed {}, equivalence margin {}",
-            method.repeats,
-            method.seed,
-            number::chosen_percent(view.equivalence)
-        )),
-    );
-    for source in &method.sources {
-        let sha256 = source.sha256.get(..16).unwrap_or(&source.sha256);
-        fact(
-            "File",
-            Some(format!(
-                "{} (SHA-256 {}…)",
-                code(&source.path),
-                inline(sha256)
-            )),
-        );
-    }
-    facts
 }

@@ -4,18 +4,23 @@
 mod assemble;
 mod atlas;
 mod attested;
+mod chart;
+mod claims;
 mod compact;
 mod death;
 mod docker_run;
 mod document;
+mod facts;
 mod fold;
 mod grid;
+mod html;
 mod json;
 mod ledger;
 mod load_run;
 mod machine;
 mod markdown;
 mod mattered;
+mod measures;
 mod misfit;
 mod stamp;
 mod sway;
@@ -34,6 +39,8 @@ mod terminal_tests;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use document::view_of;
 pub use document::{Report, build};
 pub use fold::{cut, wrap};
 pub use grid::Paint;

@@ -237,6 +237,13 @@ LICENCE="${MY_LICENCE}" docker run --rm \
   --max-num-seqs 32
 ```
 
+## Figures
+
+- [No ranked configuration beats b, a, c in both kv-cache.ttft_repeat_ms.p50 and kv-cache.tokens_per_second.p50](figures/trade-off-kv-cache-ttft-repeat-ms-p50-kv-cache-tokens-per-second-p50.svg)
+- [1 of 6 configurations died: along gpu-mem they live up to 0.9 and die at 0.95](figures/where-it-dies.svg)
+
+[report.html](report.html) has them all beside what they show.
+
 ## Go on from here
 
 ```sh
@@ -489,6 +496,15 @@ LICENCE="${MY_LICENCE}" docker run --rm \
   --max-model-len 40960 \
   --max-num-seqs 32
 ```
+
+## Figures (**STAND-IN RESULTS**)
+
+- [b is the best of 3 ranked configurations in both kv-cache.ttft_repeat_ms.p50 and kv-cache.ttft_first_ms.p50](figures/trade-off-kv-cache-ttft-repeat-ms-p50-kv-cache-ttft-first-ms-p50.svg)
+- [b is the best of 3 ranked configurations in both kv-cache.ttft_repeat_ms.p50 and kv-cache.tokens_per_second.p50](figures/trade-off-kv-cache-ttft-repeat-ms-p50-kv-cache-tokens-per-second-p50.svg)
+- [b is the best of 3 ranked configurations in both kv-cache.ttft_first_ms.p50 and kv-cache.tokens_per_second.p50](figures/trade-off-kv-cache-ttft-first-ms-p50-kv-cache-tokens-per-second-p50.svg)
+- [1 of 6 configurations died: along gpu-mem they live up to 0.9 and die at 0.95](figures/where-it-dies.svg)
+
+[report.html](report.html) has them all beside what they show.
 
 ## Go on from here
 

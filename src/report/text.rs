@@ -79,6 +79,23 @@ pub fn table_cell(markdown: &str) -> String {
     out
 }
 
+/// Text for HTML and SVG, between tags and in quoted attributes alike.
+pub fn escape(text: &str) -> String {
+    let text = plain(text);
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\'' => out += "&#39;",
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// A code span: nothing inside has a meaning.
 pub fn code(text: &str) -> String {
     let text = plain(text);
@@ -163,6 +180,12 @@ impl Prose {
         self
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|piece| match piece {
+            Piece::Words(text) | Piece::Name(text) => text.is_empty(),
+        })
+    }
+
     /// Names parted by commas.
     pub fn names<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
         for (position, name) in names.into_iter().enumerate() {
@@ -184,6 +207,15 @@ impl Prose {
         let pieces = self.0.iter().map(|piece| match piece {
             Piece::Name(name) => code(name),
             Piece::Words(words) => inline(words),
+        });
+        pieces.collect()
+    }
+
+    /// For a page: names as code, all else as text.
+    pub fn html(&self) -> String {
+        let pieces = self.0.iter().map(|piece| match piece {
+            Piece::Name(name) => format!("<code>{}</code>", escape(name)),
+            Piece::Words(words) => escape(words),
         });
         pieces.collect()
     }
@@ -254,6 +286,16 @@ mod tests {
         assert_eq!(table_cell("`a|b`"), "`a\\|b`");
         assert_eq!(table_cell("a\\|b"), "a\\|b");
         assert_eq!(table_cell("`a\\\\|b`"), "`a\\\\\\|b`");
+    }
+
+    #[test]
+    fn html_has_no_tag_but_its_own() {
+        assert_eq!(
+            escape("</script><b a='\"'>&\u{202e}\u{7}\n"),
+            "&lt;/script&gt;&lt;b a=&#39;&quot;&#39;&gt;&amp;\\u{202e}\\u{7} "
+        );
+        let prose = Prose::name_first("a<b").words(" is > `c`");
+        assert_eq!(prose.html(), "<code>a&lt;b</code> is &gt; `c`");
     }
 
     #[test]

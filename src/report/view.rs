@@ -20,6 +20,7 @@ use crate::report::atlas::Atlas;
 use crate::report::ledger::Ledger;
 use crate::report::machine::MachineView;
 use crate::report::mattered::MatteredView;
+use crate::report::measures::{MeasureView, Role};
 use crate::report::misfit::MisfitView;
 use crate::report::stamp::Stamp;
 use crate::report::sway::SwayView;
@@ -61,6 +62,9 @@ pub struct View {
     pub equivalence: f64,
     /// Every cell, in the order of the table.
     pub cells: Vec<Row>,
+    /// The metrics that decide something, cell by cell.
+    #[serde(serialize_with = "deciding")]
+    pub measures: Vec<MeasureView>,
     /// What would change the winner; `None` where nobody is ranked.
     pub sway: Option<SwayView>,
     pub use_cases: Vec<UseCaseView>,
@@ -115,6 +119,14 @@ impl Whole {
             Self::Printed => "with --format json",
         }
     }
+}
+
+/// `report.json` has those that something asks for; the others are under the workloads.
+fn deciding<S: Serializer>(measures: &[MeasureView], serializer: S) -> Result<S::Ok, S::Error> {
+    let asked_for = measures
+        .iter()
+        .filter(|measure| measure.role != Role::Other);
+    serializer.collect_seq(asked_for)
 }
 
 /// How far the run came.

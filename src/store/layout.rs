@@ -83,6 +83,11 @@ impl RunDir {
         self.attempt(attempt).join("metrics.prom")
     }
 
+    /// The figures of the report.
+    pub fn figures(&self) -> PathBuf {
+        self.root.join("figures")
+    }
+
     pub fn report(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }

@@ -32,7 +32,13 @@ fn a_speed_is_in_the_manifest_the_engines_and_every_stamp() {
     assert_eq!(folder.journal()[0]["speed"], 20.0);
     assert!(read("report.md").starts_with("**STAND-IN RESULTS, speed 20x: "));
 
-    let files = ["report.md", "report.json", "frame.csv", "frame.parquet"];
+    let files = [
+        "report.md",
+        "report.html",
+        "report.json",
+        "frame.csv",
+        "frame.parquet",
+    ];
     let bytes = || files.map(|file| std::fs::read(run.join(file)).unwrap());
     let first = bytes();
     folder.gridrun(&["report"]).ends_with_code(0);

@@ -9,7 +9,13 @@ fn a_report_is_made_again_byte_for_byte_from_what_is_stored() {
         .gridrun(&["experiments/small.toml"])
         .ends_with_code(0);
     let run = folder.runs().remove(0);
-    let files = ["report.md", "report.json", "frame.csv", "frame.parquet"];
+    let files = [
+        "report.md",
+        "report.html",
+        "report.json",
+        "frame.csv",
+        "frame.parquet",
+    ];
     let first: Vec<Vec<u8>> = files
         .iter()
         .map(|file| std::fs::read(run.join(file)).unwrap())
@@ -86,7 +92,7 @@ fn the_example_of_this_project_is_what_this_version_makes_of_it() {
             folder.write(&format!("results/quickstart/{name}/{file}"), &text);
         }
         folder.gridrun(&["report"]).ends_with_code(0);
-        for file in ["report.md", "report.json", "frame.csv"] {
+        for file in ["report.md", "report.html", "report.json", "frame.csv"] {
             let stored = std::fs::read_to_string(run.join(file)).unwrap();
             let made = folder.read(format!("results/quickstart/{name}/{file}"));
             assert!(
