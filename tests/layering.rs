@@ -75,6 +75,7 @@ const HOMES: &[(&str, &[&str])] = &[
 const TEST_FILES: &[&str] = &[
     "spec/vllm_flags/generator.rs",
     "decide/fixture.rs",
+    "decide/fixture/crowd.rs",
     "load/fake_vllm.rs",
     "report/workload/fixture.rs",
     "runner/bench.rs",

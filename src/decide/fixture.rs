@@ -28,6 +28,10 @@ use crate::spec::profile::{
 use crate::spec::workload::kv_cache::KvCacheSpec;
 use crate::time_scale::TimeScale;
 
+mod crowd;
+
+pub(crate) use crowd::crowd;
+
 /// What one attempt measured, before it is made into a node report.
 pub(crate) struct Numbers {
     first_ms: f64,
@@ -539,46 +543,6 @@ pub(crate) fn failed(cell: &str, number: u32, class: FailureClass) -> Settled {
 
 pub(crate) fn cancelled(cell: &str, number: u32) -> Settled {
     settle(cell, number, Outcome::Cancelled)
-}
-
-/// So many cells on one axis more, two starts each; every fifth one died, with a log.
-pub(crate) fn crowd(n_cells: usize) -> RunRecord {
-    let mut record = record(Vec::new());
-    let seqs = flag("max-num-seqs");
-    record.manifest.cells = (0..n_cells)
-        .map(|at| {
-            let utilisation = [0.85, 0.9, 0.95][at % 3];
-            let mut cell = cell(&format!("cell-{at:03}"), utilisation, at % 2 == 0);
-            let value = FlagValue::Int(1 + at as i64 / 6);
-            cell.coordinates[2].1 = value.clone();
-            if let Some(setting) = cell.flags.get_mut(&seqs) {
-                setting.value = value;
-            }
-            cell
-        })
-        .collect();
-    for number in 1..=2 {
-        for at in 0..n_cells {
-            let name = format!("cell-{at:03}");
-            if at % 5 == 4 {
-                record.settled.extend((number == 1).then(|| {
-                    let mut died = died(&name, number, FailureClass::KvCacheTooSmall);
-                    if let Outcome::Infeasible(failure) = &mut died.outcome {
-                        failure.log_tail =
-                            vec!["a line of a log, as long as they are".repeat(3); 25];
-                    }
-                    died
-                }));
-                continue;
-            }
-            let wobble = 1.0 + 0.01 * f64::from(number) + 0.001 * (at % 7) as f64;
-            let ms = 80.0 + ((at * 37) % 101) as f64;
-            let numbers = Numbers::new(900.0, ms * wobble).speed(30.0 + ((at * 53) % 89) as f64);
-            record.settled.push(measured(&name, number, numbers));
-        }
-    }
-    record.manifest.experiment.use_cases = vec![use_case_by_speed()];
-    record
 }
 
 /// Two repeats of six cells: `a`, `b`, `c` ranked, `d` infeasible, `e` failed twice, `f`
