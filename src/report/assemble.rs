@@ -16,7 +16,7 @@ use crate::report::view::{
 };
 use crate::report::wording::Wording;
 use crate::report::{
-    atlas, attested, ledger, machine, mattered, measures, misfit, sway, tradeoff, workload,
+    atlas, attested, ledger, machine, mattered, measures, misfit, night, sway, tradeoff, workload,
 };
 use crate::spec::experiment::{Axis, Experiment, Objective};
 use crate::spec::flag::{FlagValue, Knob};
@@ -89,6 +89,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
         failures: deaths(decision, Ending::OfAnothers),
         machine: machine::view(&manifest.node_order, decision),
         misfits: misfit::view(decision, &decision.ranking),
+        night: night::view(manifest, &record.settled),
         validity: ledger::ledger(record, decision),
         attestation: attested::flags(decision),
         warnings: attested::warnings(decision),

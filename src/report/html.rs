@@ -11,9 +11,11 @@ mod cells;
 mod deaths;
 mod markup;
 mod method;
+mod night;
 mod policy;
 mod trade_off;
 mod verdict;
+mod workload;
 
 /// How the page looks.
 const STYLE: &str = include_str!("html/page.css");
@@ -23,6 +25,8 @@ const SCRIPT: &str = include_str!("html/page.js");
 pub fn figures(view: &View) -> Vec<Figure> {
     let mut figures = trade_off::figures(view);
     figures.extend(deaths::map(view));
+    figures.extend(workload::figures(view));
+    figures.extend(night::figures(view));
     figures
 }
 
@@ -35,6 +39,8 @@ pub fn render(view: &View) -> String {
     cells::cells(&mut page, view);
     trade_off::trade_off(&mut page, view);
     deaths::deaths(&mut page, view);
+    workload::workloads(&mut page, view);
+    night::night(&mut page, view);
     method::method(&mut page, view);
     let style = format!("{}{}{STYLE}", palette::variables(), svg::STYLE);
     format!(
@@ -58,3 +64,6 @@ pub fn render(view: &View) -> String {
         body = page.out,
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,7 @@ mod markdown;
 mod mattered;
 mod measures;
 mod misfit;
+mod night;
 mod stamp;
 mod sway;
 mod table;

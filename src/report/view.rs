@@ -22,6 +22,7 @@ use crate::report::machine::MachineView;
 use crate::report::mattered::MatteredView;
 use crate::report::measures::{MeasureView, Role};
 use crate::report::misfit::MisfitView;
+use crate::report::night::NightView;
 use crate::report::stamp::Stamp;
 use crate::report::sway::SwayView;
 use crate::report::text::Prose;
@@ -89,6 +90,9 @@ pub struct View {
     pub machine: Option<MachineView>,
     /// What does not fit the model that intervals and probabilities rest on.
     pub misfits: MisfitView,
+    /// Every start by the clock; `None` where nothing settled. The journal holds it for machines.
+    #[serde(skip)]
+    pub night: Option<NightView>,
     /// Attempts that were not, or not wholly, measurements of their cells.
     pub validity: Ledger,
     pub attestation: Vec<FlagView>,

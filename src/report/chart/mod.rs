@@ -4,6 +4,8 @@ mod coordinate;
 pub mod heat;
 pub mod interval;
 pub mod label;
+pub mod lines;
+pub mod night;
 pub mod palette;
 mod plot;
 pub mod scale;

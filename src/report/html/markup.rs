@@ -13,7 +13,12 @@ pub struct Page {
     stamp: Option<Stamp>,
     /// Sections so far: id and name.
     sections: Vec<(&'static str, String)>,
+    /// Bytes that are left for what is folded.
+    room: usize,
 }
+
+/// So many bytes of a page may be folded away: with them it stays below two megabytes.
+const FOLDED: usize = 700_000;
 
 /// A figure: its sentence, its picture at two widths, and one line on how to read it.
 #[derive(Debug, Clone)]
@@ -34,6 +39,7 @@ impl Page {
             out: String::new(),
             stamp,
             sections: Vec::new(),
+            room: FOLDED,
         }
     }
 
@@ -85,6 +91,27 @@ impl Page {
             .map(|item| format!("<li>{item}</li>"))
             .collect();
         let _ = writeln!(self.out, "<ul>{}</ul>", items.concat());
+    }
+
+    /// What a reader may want to see behind a click; nothing where there is nothing, and a word
+    /// where there is no room for it.
+    pub fn fold(&mut self, summary: &str, fill: impl FnOnce(&mut Self)) {
+        let mut inner = Self::new(self.stamp);
+        fill(&mut inner);
+        if inner.out.is_empty() {
+            return;
+        }
+        if inner.out.len() > self.room {
+            self.paragraph(
+                "cap",
+                &format!("{summary}: too long for this page; it stands in report.md."),
+            );
+            return;
+        }
+        self.room -= inner.out.len();
+        self.open(summary);
+        self.raw(inner.out);
+        self.close();
     }
 
     /// Opens one with `summary`; the caller closes it with [`Page::close`].
@@ -155,5 +182,101 @@ fn kind_class(kind: Kind) -> &'static str {
         Kind::Name => "",
         Kind::Number => "num",
         Kind::Words => "words",
+    }
+}
+
+/// A finished line of gridrun's own Markdown: code spans, bold and escapes, nothing else; a block
+/// to paste behind it stays a block.
+pub fn from_markdown(text: &str) -> String {
+    let (line, block) = match text.split_once("\n") {
+        Some((line, block)) => (line, Some(block)),
+        None => (text, None),
+    };
+    let mut out = String::new();
+    let mut rest = line;
+    let mut is_bold = false;
+    while let Some(c) = rest.chars().next() {
+        let ticks = rest.len() - rest.trim_start_matches('`').len();
+        if ticks > 0 {
+            let fence = &rest[..ticks];
+            let inside = &rest[ticks..];
+            if let Some(end) = closing(inside, fence) {
+                let code = &inside[..end];
+                let bare = code.strip_prefix(' ').and_then(|it| it.strip_suffix(' '));
+                let code = bare.filter(|it| it.contains('`')).unwrap_or(code);
+                out += &format!("<code>{}</code>", escape(code));
+                rest = &inside[end + ticks..];
+            } else {
+                out += fence;
+                rest = inside;
+            }
+        } else if let Some(after) = rest.strip_prefix('\\').filter(|it| !it.is_empty()) {
+            let c = after.chars().next().unwrap_or_default();
+            out += &escape(&c.to_string());
+            rest = &after[c.len_utf8()..];
+        } else if let Some(after) = rest.strip_prefix("**") {
+            out += if is_bold { "</b>" } else { "<b>" };
+            is_bold = !is_bold;
+            rest = after;
+        } else {
+            out += &escape(&c.to_string());
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    if is_bold {
+        out += "</b>";
+    }
+    if let Some(block) = block {
+        let lines = block.lines().map(str::trim_end);
+        let lines: Vec<String> = lines
+            .filter(|line| !line.trim_start().starts_with("```"))
+            .map(|line| escape(line.strip_prefix("  ").unwrap_or(line)))
+            .collect();
+        out += &format!("<pre tabindex=\"0\">{}</pre>", lines.join("\n"));
+    }
+    out
+}
+
+/// Where a run of exactly as many backticks begins.
+fn closing(text: &str, fence: &str) -> Option<usize> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find('`') {
+        let at = from + at;
+        let ticks = text[at..].len() - text[at..].trim_start_matches('`').len();
+        if ticks == fence.len() {
+            return Some(at);
+        }
+        from = at + ticks;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::text;
+
+    #[test]
+    fn gridruns_own_markdown_becomes_html_and_nothing_else_does() {
+        let cases = [
+            (
+                "`a` is **b** \\<i\\>",
+                "<code>a</code> is <b>b</b> &lt;i&gt;",
+            ),
+            ("``a`b`` <script>", "<code>a`b</code> &lt;script&gt;"),
+            ("an ` alone and **open", "an ` alone and <b>open</b>"),
+            (
+                "Add:\n  ```toml\n  [[when]]\n  a = 1\n  ```",
+                "Add:<pre tabindex=\"0\">[[when]]\na = 1</pre>",
+            ),
+        ];
+        for (markdown, html) in cases {
+            assert_eq!(from_markdown(markdown), html);
+        }
+        for evil in ["</code><script>`x`", "`</code>`", "\\`a\\`", "**|`*<b>"] {
+            assert_eq!(from_markdown(&text::markdown(evil)), text::escape(evil));
+            let code = format!("<code>{}</code>", text::escape(evil));
+            assert_eq!(from_markdown(&text::code(evil)), code);
+        }
     }
 }
