@@ -28,6 +28,12 @@ pub enum Exit {
     ClientBound,
     /// Production was stopped for a run and does not serve again.
     ProductionDown,
+    /// `nightly --fail-on regressed`: the champion is worse than it used to be.
+    Regressed,
+    /// `nightly --fail-on dethroned`: a challenger is better.
+    Dethroned,
+    /// `nightly --fail-on inconclusive`: nothing could be said.
+    Inconclusive,
     /// The user stopped the run; it can be resumed.
     Interrupted,
 }
@@ -46,6 +52,9 @@ impl Exit {
             Self::Stopped => 7,
             Self::ClientBound => 8,
             Self::ProductionDown => 9,
+            Self::Regressed => 10,
+            Self::Dethroned => 11,
+            Self::Inconclusive => 12,
             Self::Interrupted => 130,
         }
     }

@@ -63,6 +63,11 @@ impl CellId {
         Self(hex(&Sha256::digest(canonical.as_bytes()))[..12].to_owned())
     }
 
+    /// An id as it was stored.
+    pub fn stored(id: &str) -> Self {
+        Self(id.to_owned())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -23,12 +23,14 @@ const LEVELS: &[(&str, u8)] = &[
     ("decide", 6),
     ("report", 7),
     ("champion", 7),
+    ("pack", 8),
     ("doctor", 7),
     ("runner", 8),
     ("runtime", 9),
     ("load", 9),
     ("gpu", 9),
     ("host", 9),
+    ("notify", 9),
     ("store", 9),
     ("ui", 9),
     ("stand_in", 9),
@@ -40,7 +42,9 @@ const LEVELS: &[(&str, u8)] = &[
 const STAND_IN_MAY_USE: &[&str] = &["stand_in", "spec", "id", "time_scale"];
 
 /// The edges share a level; none may see another.
-const EDGES: &[&str] = &["runtime", "load", "gpu", "host", "store", "ui", "stand_in"];
+const EDGES: &[&str] = &[
+    "runtime", "load", "gpu", "host", "notify", "store", "ui", "stand_in",
+];
 
 /// Outside crates with one home, and the files that may name them.
 const HOMES: &[(&str, &[&str])] = &[
@@ -51,7 +55,7 @@ const HOMES: &[(&str, &[&str])] = &[
         "indicatif",
         &["ui/load_progress.rs", "ui/progress.rs", "ui/pull.rs"],
     ),
-    ("reqwest", &["load/"]),
+    ("reqwest", &["load/", "notify/"]),
     ("hyper", &["load/stream/"]),
     ("hdrhistogram", &["measure/histogram.rs"]),
     ("axum", &["stand_in/"]),

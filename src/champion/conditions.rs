@@ -80,7 +80,7 @@ impl Conditions {
             ));
         }
         if self.workloads != before.workloads {
-            changes.push("workloads, objectives or seed".to_owned());
+            changes.push("workloads, objectives, seed or the speed of stand-ins".to_owned());
         }
         changes
     }
@@ -106,6 +106,9 @@ mod tests {
             changes[0].contains("repository@sha256:other now"),
             "{changes:?}"
         );
-        assert_eq!(changes[1], "workloads, objectives or seed");
+        assert_eq!(
+            changes[1],
+            "workloads, objectives, seed or the speed of stand-ins"
+        );
     }
 }

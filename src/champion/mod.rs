@@ -2,6 +2,7 @@
 //! file.
 
 pub mod conditions;
+pub mod history;
 pub mod reign;
 pub mod select;
 pub mod text;

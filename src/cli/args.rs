@@ -1,7 +1,9 @@
 //! The arguments of every verb, with their help.
 
+mod night;
 mod rank;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use clap_complete::Shell;
 use crate::diagnose::Phase;
 use crate::time_scale::TimeScale;
 
+pub(super) use night::{FailOn, NightlyArgs, NotifyForm, PackArgs, ScheduleArgs};
 pub(super) use rank::RankArgs;
 
 const EXIT_CODES: &str = "\
@@ -25,6 +28,9 @@ Exit codes:
   7    the run stopped before its end; resume goes on from there
   8    load: the client was the bottleneck, its numbers say nothing of the server
   9    PRODUCTION IS DOWN: it was stopped for the run and does not serve again; restore tries again
+  10   nightly --fail-on regressed: the champion is worse than it used to be
+  11   nightly --fail-on dethroned: a challenger is surely better
+  12   nightly --fail-on inconclusive: nothing could be said
   130  the user stopped the run; resume goes on from there";
 
 /// Finds the best vLLM flags for your model on your GPUs: starts every configuration, proves
@@ -76,6 +82,12 @@ pub(super) enum Verb {
     Resume(ResumeArgs),
     /// Make the report of a run again from its stored data.
     Report(ReportArgs),
+    /// The champion in force and a few challengers in one night: does it hold?
+    Nightly(NightlyArgs),
+    /// Print or install what starts the night every night.
+    Schedule(ScheduleArgs),
+    /// Write what production with the champion needs: alert rules, dashboard, Compose, docker run.
+    Pack(PackArgs),
     /// Put the champion of a run in force: it reigns until another follows.
     Promote(PromoteArgs),
     /// Bring the champion before the last one back.
@@ -137,6 +149,9 @@ pub(super) struct RunOutput {
         help_heading = "Output"
     )]
     pub progress: ProgressKind,
+    /// Answer Prometheus at this address while it runs: progress, outcomes, objectives.
+    #[arg(long, value_name = "IP:PORT", help_heading = "Output")]
+    pub metrics: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,12 +1,14 @@
 //! Wires the display: which sink shows the events of a run, and the pull of its image.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use crate::cli::args::{Format, ProgressKind};
 use crate::event::RunEvent;
 use crate::runtime::PullProgress;
+use crate::ui::metrics::MetricsServer;
 use crate::ui::progress::Progress;
 use crate::ui::pull::{Look, Pulled};
 use crate::ui::tally::Tally;
@@ -17,11 +19,15 @@ pub(super) async fn show(
     mut tally: Tally,
     format: Format,
     kind: ProgressKind,
+    metrics: Option<Arc<MetricsServer>>,
 ) {
     let terminal = std::io::stderr().is_terminal();
     let mut bar = (kind == ProgressKind::Auto && terminal).then(Progress::new);
     while let Some(event) = events.recv().await {
         tally.take(&event);
+        if let Some(metrics) = &metrics {
+            metrics.take(&event);
+        }
         if format == Format::Json {
             jsonl::show(&mut std::io::stdout(), &event);
         }

@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::cli::args::{Format, RunOutput};
+use crate::cli::fault::BadInput;
 use crate::cli::{display, earlier, engine_choice, guard, host, report, signals, watch};
 use crate::decide::prior;
 use crate::event::{EventKind, RunEvent};
@@ -40,6 +41,8 @@ use crate::store::layout::RunDir;
 use crate::store::lock::{self, Lock};
 use crate::store::{durable, record};
 use crate::time_scale::TimeScale;
+use crate::ui::exposition::Exposition;
+use crate::ui::metrics::MetricsServer;
 use crate::ui::pull::Pull;
 use crate::ui::tally::Tally;
 
@@ -51,12 +54,23 @@ pub(super) fn new_run(
     scenario: Option<(Scenario, Source)>,
     output: &RunOutput,
 ) -> anyhow::Result<Exit> {
+    new_run_in(checked, engines, speed, scenario, output).map(|(exit, _)| exit)
+}
+
+/// The same, and where the run lies; nowhere where none was begun.
+pub(super) fn new_run_in(
+    checked: Checked,
+    engines: Engines,
+    speed: TimeScale,
+    scenario: Option<(Scenario, Source)>,
+    output: &RunOutput,
+) -> anyhow::Result<(Exit, Option<RunDir>)> {
     let started_at = jiff::Timestamp::now();
     let run = RunId::new(started_at, rand::random());
     let results =
         std::path::absolute(&output.results).context("cannot tell where the results go")?;
     let dir = RunDir::new(&results, &checked.experiment.name, &run);
-    in_runtime(async {
+    let exit = in_runtime(async {
         if let Some(exit) = owed().await? {
             return Ok(exit);
         }
@@ -107,7 +121,9 @@ pub(super) fn new_run(
             ))
         };
         with_runtime(spec, &profile, engines, &gpu, &dir, output, begin).await
-    })
+    })?;
+    let is_there = dir.manifest().is_file();
+    Ok((exit, is_there.then_some(dir)))
 }
 
 /// Goes on with a run that is on disk.
@@ -233,6 +249,16 @@ async fn drive<R: Runtime>(
 ) -> anyhow::Result<Exit> {
     let cancel = Cancel::new();
     signals::listen(cancel.clone()).context("cannot listen for signals")?;
+    let metrics = match output.metrics {
+        None => None,
+        Some(address) => {
+            let server = MetricsServer::listen(address).await;
+            let server = server.map_err(|error| {
+                BadInput(format!("cannot answer Prometheus at {address}: {error}"))
+            })?;
+            Some(Arc::new(server))
+        }
+    };
     let prepared = tokio::select! {
         biased;
         () = cancel.asked() => None,
@@ -261,7 +287,16 @@ async fn drive<R: Runtime>(
     let (watchers, events) = mpsc::unbounded_channel();
     let tally = Tally::new(stored.clone(), planned.clone());
     let manifest = stored.manifest;
-    let showing = tokio::spawn(display::show(events, tally, output.format, output.progress));
+    if let Some(metrics) = &metrics {
+        metrics.begin(Exposition::of(&manifest));
+    }
+    let showing = tokio::spawn(display::show(
+        events,
+        tally,
+        output.format,
+        output.progress,
+        metrics.clone(),
+    ));
     let lateness = match manifest.is_stand_in() {
         true => Lateness::IsNoted,
         false => Lateness::Invalidates,

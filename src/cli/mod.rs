@@ -15,6 +15,8 @@ mod guard;
 mod host;
 mod load;
 mod man;
+mod nightly;
+mod pack;
 mod plan;
 mod rank;
 mod rehearse;
@@ -23,6 +25,7 @@ mod restore;
 mod resume;
 mod run;
 mod run_dir;
+mod schedule;
 mod schema;
 mod signals;
 mod source;
@@ -47,6 +50,9 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         args::Verb::Rehearse(args) => rehearse::rehearse(&args),
         args::Verb::Resume(args) => resume::resume(&args),
         args::Verb::Report(args) => report::report(&args),
+        args::Verb::Nightly(args) => nightly::nightly(&args),
+        args::Verb::Schedule(args) => schedule::schedule(&args),
+        args::Verb::Pack(args) => pack::pack(&args),
         args::Verb::Promote(args) => throne::promote(&args),
         args::Verb::Rollback(args) => throne::rollback(&args),
         args::Verb::Rank(args) => rank::rank(&args),

@@ -194,6 +194,11 @@ pub(super) fn count(n: usize, what: &str) -> String {
 /// How long it will take: by what earlier runs of this experiment measured, else by what their
 /// absence leaves to assume.
 fn time(checked: &Checked, results: &Path) -> Estimate {
+    time_of(checked, results, n_starts(checked))
+}
+
+/// The time of so many starts.
+pub(super) fn time_of(checked: &Checked, results: &Path, n_starts: u32) -> Estimate {
     let n_nodes = u32::try_from(checked.experiment.workloads.len()).unwrap_or(u32::MAX);
     let engine = &checked.experiment.profile.engine;
     let (start, node) = match (engine.runtime, &checked.experiment.profile.stand_in) {
@@ -218,7 +223,7 @@ fn time(checked: &Checked, results: &Path) -> Estimate {
         },
     };
     estimate(
-        n_starts(checked),
+        n_starts,
         n_nodes,
         pace(start, |(start, _)| *start),
         pace(node * n_nodes, |(_, nodes)| *nodes),

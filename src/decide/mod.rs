@@ -13,6 +13,7 @@ pub mod fit;
 pub(crate) mod fixture;
 pub mod frame;
 pub mod hint;
+pub mod night;
 pub mod number;
 pub mod pareto;
 pub mod plain;

@@ -15,6 +15,11 @@ use crate::spec::vllm_flags::{Rendered, render};
 const PORT: u16 = 8000;
 
 /// Builds the command for a cell of a profile.
+/// The command alone.
+pub fn deploy_command(profile: &Profile, cell: &Cell) -> String {
+    deploy(profile, cell).command
+}
+
 pub fn deploy(profile: &Profile, cell: &Cell) -> Deploy {
     let engine = &profile.engine;
     let (flags, mut notes) = flag_lines(cell);

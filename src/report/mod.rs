@@ -23,6 +23,7 @@ mod mattered;
 mod measures;
 mod misfit;
 mod night;
+pub mod nightly;
 mod stamp;
 mod sway;
 mod table;
@@ -40,6 +41,7 @@ mod terminal_tests;
 #[cfg(test)]
 mod tests;
 
+pub use docker_run::deploy_command;
 #[cfg(test)]
 pub(crate) use document::view_of;
 pub use document::{Report, build};

@@ -30,7 +30,12 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// When it cannot be made.
 pub fn make_folder(path: &Path) -> Result<(), StoreError> {
     std::fs::create_dir_all(path)
-        .and_then(|()| path.parent().map_or(Ok(()), sync_folder))
+        .and_then(|()| match path.parent() {
+            // Of a single name: the folder it lies in is this one.
+            Some(parent) if parent.as_os_str().is_empty() => sync_folder(Path::new(".")),
+            Some(parent) => sync_folder(parent),
+            None => Ok(()),
+        })
         .map_err(|source| failed("cannot make the folder", path, source))
 }
 

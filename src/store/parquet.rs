@@ -13,6 +13,7 @@ use polars::prelude::{
 use crate::measure::request::{CacheProof, Request, RequestFailure};
 use crate::runner::ports::StoreError;
 
+pub mod history;
 mod samples;
 
 pub use samples::samples;

@@ -42,6 +42,14 @@ impl Throne {
         lock::lock_run(&self.root.join("reigns.lock"))
     }
 
+    /// One night at a time.
+    ///
+    /// # Errors
+    /// When another one goes on.
+    pub fn lock_night(&self) -> Result<Lock, LockError> {
+        lock::lock_run(&self.root.join("night.lock"))
+    }
+
     /// All reigns, oldest first. A torn last line did not happen.
     ///
     /// # Errors

@@ -2,8 +2,10 @@
 //! others. The only place, beside `main`, that prints.
 
 pub mod describe;
+pub mod exposition;
 pub mod jsonl;
 pub mod load_progress;
+pub mod metrics;
 pub mod plain;
 pub mod progress;
 pub mod pull;

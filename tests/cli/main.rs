@@ -7,6 +7,7 @@ mod doctor;
 mod folder;
 mod load;
 mod man;
+mod nightly;
 mod plan;
 mod rank;
 mod rehearse;
