@@ -36,7 +36,7 @@ pub fn title(night: &NightView) -> String {
             .filter(|it| wanted(&it.on))
             .map(|it| it.seconds)
             .sum();
-        format!("{:.0} %", 100.0 * seconds / lasted.max(f64::MIN_POSITIVE))
+        percent(seconds / lasted.max(f64::MIN_POSITIVE))
     };
     let other = [
         "starting engines",
@@ -57,6 +57,14 @@ pub fn title(night: &NightView) -> String {
         share(&|on| !other.contains(&on)),
         share(&|on| on == "starting engines"),
     )
+}
+
+/// Whole per cent; what is there is never told as nothing.
+fn percent(share: f64) -> String {
+    match share {
+        share if share > 0.0 && share < 0.005 => "under 1 %".to_owned(),
+        share => format!("{:.0} %", 100.0 * share),
+    }
 }
 
 /// Colour of a node: by its place among all of them.
@@ -289,9 +297,9 @@ pub fn spent(night: &NightView, title: &str, width: f64) -> Option<Svg> {
         let paint = format!(r#"rx="2" fill="{fill}" stroke="var(--line)""#);
         svg.rect((left, y), (wide.max(1.0), 17.0), &paint, None);
         let words = format!(
-            "{} · {:.0} %",
+            "{} · {}",
             span(it.seconds / 3600.0),
-            100.0 * it.seconds / lasted
+            percent(it.seconds / lasted)
         );
         svg.text("k", (left + wide + 6.0, y + 13.0), Anchor::Start, &words);
     }

@@ -133,7 +133,7 @@ impl<'a> Scatter<'a> {
     pub fn caption(&self) -> String {
         let mut told =
             vec!["Cross: 95 % intervals of both means; filled: the first-placed one.".to_owned()];
-        if !self.front.is_empty() {
+        if self.front.len() > 1 {
             told.push("Blue line: the Pareto front of the ranked ones, by their means.".to_owned());
         }
         if self.points.iter().any(|point| point.missed) {
