@@ -6,6 +6,7 @@
 use gridrun::decide::confidence::{ENOUGH, LEAST_DEGREES};
 use gridrun::decide::draws::{Normals, chances};
 use gridrun::decide::fit::{Fit, Observation};
+use gridrun::plan::race::{Entrant, Odds, judge};
 use gridrun::random::SplitMix64;
 
 const LANDSCAPES: u64 = 500;
@@ -122,6 +123,155 @@ fn main() {
                 share(count.covered, count.intervals),
                 share(count.named, count.decided),
                 share(count.right, count.named),
+            );
+        }
+    }
+    racing(&regimes);
+}
+
+/// What came of racing over all landscapes.
+#[derive(Default)]
+struct Races {
+    n: u64,
+    /// Seconds of engines of those that live.
+    race: f64,
+    exhaustive: f64,
+    decided_early: u64,
+    /// The pick is within the margin of the exhaustive one's.
+    as_good: u64,
+    named: u64,
+    right: u64,
+}
+
+/// Plays one landscape both ways with the same starts.
+fn race(regime: Regime, repeats: u32, seed: u64, races: &mut Races) {
+    let mut dice = Dice {
+        uniform: SplitMix64::new(seed),
+        normal: Normals::new(seed ^ 0x5EED),
+    };
+    let cells = landscape(&mut dice);
+    if cells.len() < 2 {
+        return;
+    }
+    let sd = dice.between(0.01, 0.10);
+    let own: Vec<f64> = cells
+        .iter()
+        .map(|_| match regime {
+            Regime::UnequalNoise => sd * (0.3 * dice.normal.normal()).exp(),
+            _ => sd,
+        })
+        .collect();
+    // Start and nodes together.
+    let seconds: Vec<f64> = cells.iter().map(|_| dice.between(60.0, 180.0)).collect();
+    let blocks: Vec<Vec<f64>> = (0..repeats)
+        .map(|_| {
+            let lean = match regime {
+                Regime::Drift => 2.0 * sd * dice.normal.normal(),
+                _ => 0.0,
+            };
+            let start = |(cell, &(y, _)): (usize, &(f64, u32))| {
+                y + lean + restart(regime, own[cell], &mut dice)
+            };
+            cells.iter().enumerate().map(start).collect()
+        })
+        .collect();
+    let mut running = vec![true; cells.len()];
+    let mut observations = Vec::new();
+    for (number, block) in (1..).zip(&blocks) {
+        for cell in (0..cells.len()).filter(|&cell| running[cell]) {
+            let y = block[cell];
+            observations.push(Observation {
+                cell,
+                block: number,
+                y,
+            });
+            races.race += seconds[cell];
+        }
+        let fit = Fit::of(cells.len(), observations.clone());
+        let noise = fit
+            .noise()
+            .filter(|noise| number < repeats && noise.degrees >= LEAST_DEGREES);
+        let stated = noise.map(|noise| chances(&fit, noise, MARGIN, seed));
+        let entrants: Vec<Entrant> = running
+            .iter()
+            .enumerate()
+            .map(|(cell, &is_running)| Entrant {
+                is_running,
+                is_unknown: false,
+                odds: vec![match &stated {
+                    Some(chances) => Odds::Stated(chances[cell].equivalent),
+                    None => Odds::Open,
+                }],
+                missed: None,
+            })
+            .collect();
+        let call = judge(&entrants, number, repeats, ENOUGH);
+        for (cell, _) in call.drops {
+            running[cell] = false;
+        }
+        if call.decided.is_some() {
+            races.decided_early += 1;
+            break;
+        }
+    }
+    let whole = (1..).zip(&blocks).flat_map(|(number, block)| {
+        let observation = move |(cell, &y)| Observation {
+            cell,
+            block: number,
+            y,
+        };
+        block.iter().enumerate().map(observation)
+    });
+    let (raced, champion) = pick(&cells, observations, seed);
+    let (exhaustive, _) = pick(&cells, whole.collect(), seed);
+    let best = cells
+        .iter()
+        .map(|cell| cell.0)
+        .fold(f64::INFINITY, f64::min);
+    races.n += 1;
+    races.exhaustive += f64::from(repeats) * seconds.iter().sum::<f64>();
+    races.as_good += u64::from(cells[raced].0 - cells[exhaustive].0 <= MARGIN.ln_1p());
+    races.named += u64::from(champion);
+    races.right += u64::from(champion && cells[raced].0 - best <= MARGIN.ln_1p());
+}
+
+/// The champion, else the leader by the mean; and which of the two it is.
+fn pick(cells: &[(f64, u32)], observations: Vec<Observation>, seed: u64) -> (usize, bool) {
+    let fit = Fit::of(cells.len(), observations);
+    let noise = fit.noise().expect("two restarts tell the noise");
+    let leader = (0..cells.len())
+        .min_by(|&a, &b| fit.mean(a).total_cmp(&fit.mean(b)))
+        .expect("there are cells");
+    if noise.degrees < LEAST_DEGREES {
+        return (leader, false);
+    }
+    let chances = chances(&fit, noise, MARGIN, seed);
+    let champion = (0..cells.len())
+        .filter(|&cell| chances[cell].equivalent >= ENOUGH)
+        .min_by_key(|&cell| cells[cell].1);
+    (champion.unwrap_or(leader), champion.is_some())
+}
+
+fn racing(regimes: &[Regime]) {
+    println!();
+    println!(
+        "| regime | restarts | engine-seconds against exhaustive | decided early | pick within 2 % of exhaustive's | champion named | of these within 2 % of the best |"
+    );
+    println!("| --- | --: | --: | --: | --: | --: | --: |");
+    for &regime in regimes {
+        for repeats in [3, 5, 8] {
+            let mut races = Races::default();
+            for seed in 0..LANDSCAPES {
+                race(regime, repeats, seed, &mut races);
+            }
+            let share = |part: u64, whole: u64| 100.0 * part as f64 / whole.max(1) as f64;
+            println!(
+                "| {regime:?} | {repeats} | {:.2} | {:.0} % | {:.1} % | {:.0} % | {:.1} % |",
+                races.race / races.exhaustive,
+                share(races.decided_early, races.n),
+                share(races.as_good, races.n),
+                share(races.named, races.n),
+                share(races.right, races.named),
             );
         }
     }

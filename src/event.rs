@@ -7,7 +7,7 @@ use crate::guard::stay::Stay;
 use crate::id::{AttemptId, RunId};
 use crate::manifest::RunEnding;
 use crate::measure::node::NodeReport;
-use crate::outcome::{Settled, Skip};
+use crate::outcome::{Decided, Dropped, Settled, Skip};
 use crate::time_scale::TimeScale;
 
 /// One fact, with its instant.
@@ -68,6 +68,16 @@ pub enum EventKind {
         #[serde(flatten)]
         skip: Skip,
     },
+    /// Racing: a cell that lives is started no more.
+    CellDropped {
+        #[serde(flatten)]
+        dropped: Dropped,
+    },
+    /// Racing: every ranking has its champion, nothing more is started.
+    RaceDecided {
+        #[serde(flatten)]
+        decided: Decided,
+    },
     /// Something outside is awaited.
     Waiting {
         what: String,
@@ -116,6 +126,7 @@ mod tests {
     use super::*;
     use crate::decide::fixture;
     use crate::id::{AttemptNo, CellId};
+    use crate::outcome::DropCause;
 
     /// One event of each kind with everything in it that can be in it.
     fn kinds() -> Vec<EventKind> {
@@ -153,6 +164,21 @@ mod tests {
             },
             EventKind::CellSkipped {
                 skip: fixture::skip("e", "d"),
+            },
+            EventKind::CellDropped {
+                dropped: fixture::dropped("c", 2),
+            },
+            EventKind::CellDropped {
+                dropped: Dropped {
+                    cause: DropCause::Gate {
+                        gate: "kv-cache.success_rate >= 0.95".to_owned(),
+                        finding: "0.900".to_owned(),
+                    },
+                    ..fixture::dropped("c", 1)
+                },
+            },
+            EventKind::RaceDecided {
+                decided: fixture::decided("b", 2),
             },
             EventKind::Waiting {
                 what: "docker".to_owned(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::guard::stay::Stay;
 use crate::id::RunId;
 use crate::matrix::cell::Cell;
-use crate::outcome::{RuntimeFacts, Settled, Skip};
+use crate::outcome::{Race, RuntimeFacts, Settled, Skip};
 use crate::spec::experiment::Experiment;
 use crate::spec::scenario::Scenario;
 use crate::time_scale::TimeScale;
@@ -119,6 +119,8 @@ pub struct RunRecord {
     /// Cells that were not started because they were proved to die, in the order in which that
     /// was found.
     pub skipped: Vec<Skip>,
+    /// What racing made of it; nothing where every cell was started in every block.
+    pub race: Race,
     pub ending: RunEnding,
     /// What became of production; `None` where none was looked after, or while it is.
     pub production: Option<Stay>,
@@ -128,7 +130,7 @@ pub struct RunRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "kebab-case")]
 pub enum RunEnding {
-    /// Every planned attempt settled.
+    /// Nothing is left to start.
     Complete { at: jiff::Timestamp },
     /// It stopped before; `resume` goes on from here.
     Stopped {

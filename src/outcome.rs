@@ -155,6 +155,61 @@ pub struct Witness {
     pub rule: String,
 }
 
+/// What racing made of a run: who is started no more, and whether all is decided.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Race {
+    /// In the order in which they were dropped.
+    pub dropped: Vec<Dropped>,
+    /// Nothing is started after it.
+    pub decided: Option<Decided>,
+}
+
+/// A cell that lives and is started no more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dropped {
+    pub cell: CellId,
+    pub cell_name: String,
+    /// At the end of this block, from 1.
+    pub after_block: u32,
+    #[serde(flatten)]
+    pub cause: DropCause,
+}
+
+/// Why a cell is started no more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "dropped_for", rename_all = "kebab-case")]
+pub enum DropCause {
+    /// In no ranking is it likely enough to be within the margin of the best.
+    Behind {
+        /// The highest of its probabilities.
+        probability: f64,
+        /// Below this it was dropped.
+        bound: f64,
+    },
+    /// It missed a gate that every start must hold.
+    Gate { gate: String, finding: String },
+}
+
+/// Every ranking has its champion before the last block.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    /// At the end of this block, from 1.
+    pub after_block: u32,
+    /// One per ranking that has objectives, the experiment's own first.
+    pub winners: Vec<Winner>,
+}
+
+/// The likeliest cell of a ranking.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Winner {
+    /// The use case's name; `None` for the experiment's own objectives.
+    pub use_case: Option<String>,
+    pub cell: CellId,
+    pub cell_name: String,
+    /// That it is within the margin of the best.
+    pub probability: f64,
+}
+
 /// A cell that is not started, for the death of another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Skip {

@@ -80,10 +80,12 @@ const TEST_FILES: &[&str] = &[
     "spec/vllm_flags/generator.rs",
     "decide/fixture.rs",
     "decide/fixture/crowd.rs",
+    "decide/fixture/spared.rs",
     "load/fake_vllm.rs",
     "report/workload/fixture.rs",
     "runner/bench.rs",
     "runner/bench/journal.rs",
+    "runner/bench/short.rs",
     "runner/bench/watched.rs",
 ];
 

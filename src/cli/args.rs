@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::decide::replay::{GateAsk, ObjectiveAsk};
 use crate::diagnose::Phase;
 use crate::time_scale::TimeScale;
 
@@ -94,6 +95,8 @@ pub(super) enum Verb {
     Rollback(RollbackArgs),
     /// Decide again from stored runs, by other objectives, gates or margin; writes nothing.
     Rank(RankArgs),
+    /// Play a strategy against recorded attempts: what it would decide, and what that costs.
+    Replay(ReplayArgs),
     /// Name what happened to an engine from its log: class, cause, what to change.
     Diagnose(DiagnoseArgs),
     /// Send a load to any OpenAI-compatible server and measure it, without starting anything.
@@ -265,6 +268,44 @@ pub(super) struct RollbackArgs {
     /// Where results lie.
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub results: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// A run directory, or a table of attempts: CSV, or Parquet where the name ends in .parquet.
+    /// Its columns: cell, attempt, startup_s, measure_s, outcome (measured or a failure class),
+    /// axis.FLAG and metric.NAME.
+    #[arg(value_name = "TABLE|RUN")]
+    pub source: PathBuf,
+    /// What to optimise; may be given several times. A run has its own.
+    #[arg(long, value_name = "METRIC:min|max[:WEIGHT]")]
+    pub objective: Vec<ObjectiveAsk>,
+    /// A condition such as `success_rate >= 0.95`; may be given several times.
+    #[arg(long, value_name = "EXPR")]
+    pub gate: Vec<GateAsk>,
+    /// Which cells are started in every block.
+    #[arg(long, value_name = "STRATEGY", default_value = "exhaustive")]
+    pub strategy: StrategyChoice,
+    /// Starts of each cell [default: as many as one has at most].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub repeats: Option<u32>,
+    /// Start nothing that cannot end within so much time of engines: 8h.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub deadline: Option<Duration>,
+    /// Orders the blocks and makes the draws [default: 1, or the run's own].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How the result is printed.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum StrategyChoice {
+    /// Every one that lives.
+    Exhaustive,
+    /// Those that may still be as good as the best, until that is decided.
+    Race,
 }
 
 #[derive(Debug, Args)]

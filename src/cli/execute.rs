@@ -24,7 +24,7 @@ use crate::host::proc::ProcHost;
 use crate::id::{RunId, sha256_hex};
 use crate::load::{HttpLoad, Lateness};
 use crate::manifest::{Engines, Manifest, RunEnding, RunRecord, SourceCopy};
-use crate::outcome::RuntimeFacts;
+use crate::outcome::{Race, RuntimeFacts};
 use crate::plan::blocks::{PlannedAttempt, plan};
 use crate::plan::check::Checked;
 use crate::runner::cancel::Cancel;
@@ -115,6 +115,7 @@ pub(super) fn new_run_in(
                     manifest,
                     settled: Vec::new(),
                     skipped: Vec::new(),
+                    race: Race::default(),
                     ending: RunEnding::Open,
                     production: None,
                 },
@@ -314,6 +315,7 @@ async fn drive<R: Runtime>(
         plan: &planned,
         settled: stored.settled,
         skipped: stored.skipped,
+        race: stored.race,
         new_key: &throw_away_key,
         level: None,
     };
@@ -405,6 +407,7 @@ fn conclude(
     let Finished {
         settled,
         skipped,
+        race,
         ending,
         error,
     } = finished;
@@ -415,6 +418,7 @@ fn conclude(
             manifest: manifest.clone(),
             settled,
             skipped,
+            race,
             ending,
             production,
         },

@@ -20,6 +20,7 @@ mod pack;
 mod plan;
 mod rank;
 mod rehearse;
+mod replay;
 mod report;
 mod restore;
 mod resume;
@@ -49,6 +50,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         args::Verb::Plan(args) => plan::plan(&args),
         args::Verb::Rehearse(args) => rehearse::rehearse(&args),
         args::Verb::Resume(args) => resume::resume(&args),
+        args::Verb::Replay(args) => replay::replay(&args),
         args::Verb::Report(args) => report::report(&args),
         args::Verb::Nightly(args) => nightly::nightly(&args),
         args::Verb::Schedule(args) => schedule::schedule(&args),

@@ -14,7 +14,7 @@ use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::outcome::{Measured, Outcome};
 use crate::plan::check::Checked;
 use crate::plan::estimate::{Basis, Estimate, Pace, estimate};
-use crate::spec::experiment::Pruning;
+use crate::spec::experiment::{Pruning, Strategy};
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::{RuntimeChoice, StandInProfile};
 use crate::spec::vllm_flags::{Rendered, render};
@@ -62,6 +62,7 @@ fn as_json(checked: &Checked, estimate: &Estimate) -> serde_json::Value {
         "node_order": checked.node_order,
         "repeats": checked.experiment.run.repeats,
         "n_starts": n_starts(checked),
+        "strategy": checked.experiment.run.strategy,
         "prune": checked.experiment.run.pruning,
         "retries_invalid": checked.experiment.run.retries_invalid,
         "estimate": { "seconds": estimate.total.as_secs_f64(), "text": estimate.to_string() },
@@ -120,6 +121,14 @@ fn as_text(checked: &Checked, estimate: &Estimate) -> String {
         count(checked.cells.len(), "cell"),
         count(repeats as usize, "repeat"),
     );
+    text += match experiment.run.strategy {
+        Strategy::Exhaustive => "every cell that lives is started in every block\n",
+        Strategy::Race => {
+            "from the second block on, a cell that is surely worse than the margin is started no \
+             more, and nothing once all is decided (strategy = \"race\"): the time is the most that \
+             it can be\n"
+        }
+    };
     text += match experiment.run.pruning {
         Pruning::ByProof => {
             "a cell that the death of another proves dead is not started (prune = true)\n"

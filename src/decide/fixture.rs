@@ -13,13 +13,11 @@ use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::measure::metric::{MetricRef, Stat, WorkloadKind};
 use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
 use crate::measure::summary::Summary;
-use crate::outcome::{
-    EndState, EngineFacts, Measured, Outcome, RuntimeFacts, Settled, Skip, Witness,
-};
+use crate::outcome::{EndState, EngineFacts, Measured, Outcome, Race, RuntimeFacts, Settled};
 use crate::spec::diagnostic::Span;
 use crate::spec::experiment::{
-    Axis, Comparison, Experiment, Gate, Goal, Objective, OnMiss, Pruning, RunSettings, UseCase,
-    Workload, WorkloadSpec,
+    Axis, Comparison, Experiment, Gate, Goal, Objective, OnMiss, Pruning, RunSettings, Strategy,
+    UseCase, Workload, WorkloadSpec,
 };
 use crate::spec::flag::{FlagName, FlagValue, Knob};
 use crate::spec::profile::{
@@ -29,8 +27,10 @@ use crate::spec::workload::kv_cache::KvCacheSpec;
 use crate::time_scale::TimeScale;
 
 mod crowd;
+mod spared;
 
 pub(crate) use crowd::crowd;
+pub(crate) use spared::{decided, dropped, skip};
 
 /// What one attempt measured, before it is made into a node report.
 pub(crate) struct Numbers {
@@ -287,6 +287,7 @@ pub(crate) fn experiment() -> Experiment {
             equivalence: 0.02,
             deadline: None,
             token_times: Default::default(),
+            strategy: Strategy::Exhaustive,
             pruning: Pruning::ByProof,
             retries_invalid: 1,
         },
@@ -388,24 +389,8 @@ pub(crate) fn record(settled: Vec<Settled>) -> RunRecord {
         settled,
         skipped: Vec::new(),
         production: None,
+        race: Race::default(),
         ending: RunEnding::Complete { at: at(5400) },
-    }
-}
-
-/// One cell is not started, for the first death of the other.
-pub(crate) fn skip(cell: &str, witness: &str) -> Skip {
-    Skip {
-        cell: CellId::of(cell),
-        cell_name: cell.to_owned(),
-        witness: Witness {
-            attempt: AttemptId {
-                cell: CellId::of(witness),
-                number: AttemptNo(1),
-            },
-            cell_name: witness.to_owned(),
-            class: FailureClass::KvCacheTooSmall,
-            rule: "gpu-memory-utilization 0.8 <= 0.85, all else is equal".to_owned(),
-        },
     }
 }
 

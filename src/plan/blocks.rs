@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::diagnose::Retry;
 use crate::id::CellId;
 use crate::matrix::cell::Cell;
-use crate::outcome::{Outcome, Settled, Skip};
+use crate::outcome::{Outcome, Race, Settled, Skip};
 use crate::plan::redo::{Grant, Redo};
 use crate::plan::shuffle::shuffle;
 
@@ -54,16 +54,23 @@ pub fn plan(cells: &[Cell], repeats: u32, seed: u64) -> Vec<PlannedAttempt> {
 /// - One that was lost with the runtime does not count as a try: the daemon's absence is not the
 ///   cell's. Three such losses of one place are too many to be chance.
 /// - A cancelled one leaves its place as it was.
-/// - A skipped cell has no places.
+/// - A skipped cell has no places, nor has one that racing dropped; once a race is decided nothing
+///   has.
 pub fn remaining<'a>(
     plan: &[PlannedAttempt],
     settled: impl IntoIterator<Item = &'a Settled>,
     skipped: &'a [Skip],
+    race: &'a Race,
     redo: &Redo,
 ) -> Vec<PlannedAttempt> {
+    if race.decided.is_some() {
+        return Vec::new();
+    }
     let settled: Vec<&Settled> = settled.into_iter().collect();
     let grants = redo.grants(settled.iter().copied());
-    let mut dead: HashSet<&CellId> = skipped.iter().map(|skip| &skip.cell).collect();
+    let skips = skipped.iter().map(|skip| &skip.cell);
+    let drops = race.dropped.iter().map(|dropped| &dropped.cell);
+    let mut dead: HashSet<&CellId> = skips.chain(drops).collect();
     let mut done: HashSet<(&CellId, u32)> = HashSet::new();
     let mut failures: HashMap<(&CellId, u32), u32> = HashMap::new();
     let mut losses: HashMap<(&CellId, u32), u32> = HashMap::new();
@@ -200,7 +207,17 @@ mod tests {
 
     fn left_beside(settled: &[Settled], skipped: &[Skip]) -> Vec<String> {
         let redo = Redo::of(&fixture::experiment(), by_name().len());
-        remaining(&by_name(), settled, skipped, &redo)
+        names(&remaining(
+            &by_name(),
+            settled,
+            skipped,
+            &Race::default(),
+            &redo,
+        ))
+    }
+
+    fn names(places: &[PlannedAttempt]) -> Vec<String> {
+        places
             .iter()
             .map(|planned| {
                 let name = ["a", "b", "c"]
@@ -317,6 +334,20 @@ mod tests {
             Outcome::Infeasible(failure(Consequence::Infeasible)),
         )];
         assert_eq!(left_beside(&died, &skipped), ["c1", "c2"]);
+    }
+
+    #[test]
+    fn a_dropped_cell_has_no_places_and_a_decided_race_has_none_at_all() {
+        let redo = Redo::of(&fixture::experiment(), by_name().len());
+        let settled = ["a", "b", "c"].map(|name| settled(name, 1, measured()));
+        let left = |race: &Race| names(&remaining(&by_name(), &settled, &[], race, &redo));
+        let mut race = Race {
+            dropped: vec![fixture::dropped("b", 1)],
+            decided: None,
+        };
+        assert_eq!(left(&race), ["a2", "c2"]);
+        race.decided = Some(fixture::decided("a", 1));
+        assert_eq!(left(&race), [""; 0]);
     }
 
     #[test]

@@ -7,7 +7,9 @@ pub mod dag;
 pub mod estimate;
 pub mod fit;
 pub mod handover;
+pub mod pace;
 pub mod proof;
+pub mod race;
 pub mod redo;
 pub mod shuffle;
 

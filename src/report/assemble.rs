@@ -16,7 +16,8 @@ use crate::report::view::{
 };
 use crate::report::wording::Wording;
 use crate::report::{
-    atlas, attested, ledger, machine, mattered, measures, misfit, night, sway, tradeoff, workload,
+    atlas, attested, ledger, machine, mattered, measures, misfit, night, race, sway, tradeoff,
+    workload,
 };
 use crate::spec::experiment::{Axis, Experiment, Objective};
 use crate::spec::flag::{FlagValue, Knob};
@@ -62,7 +63,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
         cells: decision
             .order
             .iter()
-            .map(|&index| row(index, experiment, decision, champion))
+            .map(|&index| row(index, record, decision, champion))
             .collect(),
         measures: measures::views(manifest, decision),
         sway: sway::view(experiment, decision, &decision.ranking),
@@ -72,6 +73,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
             .map(|ranking| use_case(ranking, experiment, decision, &wording))
             .collect(),
         trade_offs: tradeoff::trade_offs(experiment, decision),
+        race: race::view(record),
         mattered: mattered::views(&experiment.objectives, decision),
         gates: experiment
             .gates
@@ -171,12 +173,8 @@ fn coordinate(cell: &CellResult<'_>, knob: &Knob) -> Option<FlagValue> {
     found.map(|(_, value)| value.clone())
 }
 
-fn row(
-    index: usize,
-    experiment: &Experiment,
-    decision: &Decision<'_>,
-    champion: Option<usize>,
-) -> Row {
+fn row(index: usize, record: &RunRecord, decision: &Decision<'_>, champion: Option<usize>) -> Row {
+    let experiment = &record.manifest.experiment;
     let cell = &decision.cells[index];
     let ranking = &decision.ranking;
     let distance = Distance::of(index, ranking, experiment.run.equivalence);
@@ -200,6 +198,7 @@ fn row(
             .baseline
             .and_then(|base| ranking.behind(base, index)),
         same_as_first: distance.is_same,
+        dropped_after_block: race::dropped_after(record, &cell.cell.id),
         is_champion: champion == Some(index),
         gate_results: cell.gates.clone(),
         death: brief(cell),
@@ -364,6 +363,7 @@ fn method(record: &RunRecord, decision: &Decision<'_>) -> Method {
         host: manifest.host.clone(),
         seed: experiment.run.seed,
         repeats: experiment.run.repeats,
+        strategy: experiment.run.strategy,
         profile: experiment.profile.name.clone(),
         base_flags: engine
             .flags

@@ -256,7 +256,10 @@ fn outcome(row: &Row) -> String {
         Standing::Ranked if row.is_champion => "champion".to_owned(),
         Standing::Ranked if row.same_as_first => "same to you as #1".to_owned(),
         Standing::Ranked if row.rank == Some(1) => "leader".to_owned(),
-        Standing::Ranked => "ranked".to_owned(),
+        Standing::Ranked => match row.dropped_after_block {
+            Some(block) => format!("dropped after {block}"),
+            None => "ranked".to_owned(),
+        },
         Standing::Rejected { .. } => "rejected".to_owned(),
         Standing::Infeasible { died, of } => death(row, *died, *of),
         Standing::Skipped { .. } => "skipped".to_owned(),

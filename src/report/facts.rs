@@ -80,9 +80,10 @@ pub fn facts(view: &View) -> Vec<Fact> {
     fact(
         "Plan",
         Some(Prose::new(format!(
-            "repeats {}, seed {}, equivalence margin {}",
+            "repeats {}, seed {}, {}, equivalence margin {}",
             method.repeats,
             method.seed,
+            method.strategy.name(),
             number::chosen_percent(view.equivalence)
         ))),
     );

@@ -18,6 +18,7 @@ mod choice;
 mod gates;
 mod machine;
 mod mattered;
+mod race;
 mod validity;
 
 /// Lines of a log that a report shows; the whole log lies beside it.
@@ -35,6 +36,9 @@ pub fn render(view: &View) -> String {
     page.head(view);
     page.verdict(view);
     page.cells(view);
+    if let Some(race) = &view.race {
+        page.race(race);
+    }
     page.gates(view);
     if let Some(sway) = &view.sway {
         page.sway(sway);

@@ -24,6 +24,7 @@ mod measures;
 mod misfit;
 mod night;
 pub mod nightly;
+mod race;
 mod stamp;
 mod sway;
 mod table;

@@ -350,6 +350,14 @@ pub fn behind(fraction: Option<f64>) -> String {
 
 /// How a cell stands, with an engine's own words about its death.
 fn outcome(row: &Row, equivalence: f64) -> String {
+    let standing = standing(row, equivalence);
+    match row.dropped_after_block {
+        Some(block) => format!("{standing}; dropped after block {block}"),
+        None => standing,
+    }
+}
+
+fn standing(row: &Row, equivalence: f64) -> String {
     match &row.standing {
         Standing::Ranked => place(row.rank, row.same_as_first, row.is_champion, equivalence),
         Standing::Rejected { gates } => format!("rejected: {}", gates.join("; ")),

@@ -191,7 +191,7 @@ Per varied flag, in how many measured starts the engine's own state showed the v
 - Host: gpu-1, Debian GNU/Linux 12, kernel 6.1.0, AMD EPYC 7313, 16 CPUs, 128 GiB memory
 - GPUs: NVIDIA GeForce RTX 4090, driver 570.86; NVIDIA GeForce RTX 4090, driver 570.86
 - Flags of the profile: `max-model-len = 40960`
-- Plan: repeats 2, seed 1, equivalence margin 2 %
+- Plan: repeats 2, seed 1, exhaustive, equivalence margin 2 %
 - File: `experiments/medium.toml` (SHA-256 5f5f5f5f5f5f5f5f…)
 
 What the engines said of themselves:
@@ -455,7 +455,7 @@ Per varied flag, in how many measured starts the engine's own state showed the v
 - Host: gpu-1, Debian GNU/Linux 12, kernel 6.1.0, AMD EPYC 7313, 16 CPUs, 128 GiB memory
 - GPUs: none could be seen
 - Flags of the profile: `max-model-len = 40960`
-- Plan: repeats 1, seed 1, equivalence margin 2 %
+- Plan: repeats 1, seed 1, exhaustive, equivalence margin 2 %
 - File: `experiments/medium.toml` (SHA-256 5f5f5f5f5f5f5f5f…)
 
 What the engines said of themselves:

@@ -23,11 +23,12 @@ use crate::report::mattered::MatteredView;
 use crate::report::measures::{MeasureView, Role};
 use crate::report::misfit::MisfitView;
 use crate::report::night::NightView;
+use crate::report::race::RaceView;
 use crate::report::stamp::Stamp;
 use crate::report::sway::SwayView;
 use crate::report::text::Prose;
 use crate::report::tradeoff::TradeOff;
-use crate::spec::experiment::Goal;
+use crate::spec::experiment::{Goal, Strategy};
 use crate::spec::flag::FlagValue;
 use crate::time_scale::TimeScale;
 
@@ -73,6 +74,8 @@ pub struct View {
     pub trade_offs: Vec<TradeOff>,
     /// What the axes did to each objective.
     pub mattered: Vec<MatteredView>,
+    /// What racing made of the run; `None` where every living cell was started in every block.
+    pub race: Option<RaceView>,
     /// As the file writes them.
     pub gates: Vec<String>,
     /// What their numbers are; `None` for those of another version.
@@ -293,6 +296,9 @@ pub struct Row {
     pub against_baseline: Option<f64>,
     /// Inside the equivalence margin of the first-placed cell, and not that cell.
     pub same_as_first: bool,
+    /// Racing started it no more after this block.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped_after_block: Option<u32>,
     pub is_champion: bool,
     /// In the order of the gates; empty where nothing was measured.
     pub gate_results: Vec<GateResult>,
@@ -472,6 +478,7 @@ pub struct Method {
     pub host: HostFacts,
     pub seed: u64,
     pub repeats: u32,
+    pub strategy: Strategy,
     pub profile: String,
     pub base_flags: Vec<(String, FlagValue)>,
     /// The cells of each block in the order in which they settled.

@@ -13,6 +13,7 @@ use crate::decide::verdict::{Basis, Lead, RunnerUp, Verdict, contenders};
 use crate::manifest::{RunEnding, RunRecord};
 use crate::measure::metric::MetricDef;
 use crate::outcome::{Outcome, Settled, Standing};
+use crate::report::race;
 use crate::report::text::Prose;
 use crate::report::view::{About, Sentence, VerdictKind, VerdictView};
 use crate::spec::experiment::{Experiment, Goal, Objective};
@@ -95,9 +96,13 @@ impl<'a> Wording<'a> {
             found.map(|cell| cell.cell.name.as_str()).collect()
         };
         let never = names_of(&|cell| {
-            cell.tally.n_valid() == 0 && !matches!(cell.standing, Standing::Skipped { .. })
+            cell.tally.n_valid() == 0
+                && !self.is_dropped(cell)
+                && !matches!(cell.standing, Standing::Skipped { .. })
         });
-        let fewer = names_of(&|cell| cell.tally.lived() && cell.tally.n_measured < repeats);
+        let fewer = names_of(&|cell| {
+            cell.tally.lived() && cell.tally.n_measured < repeats && !self.is_dropped(cell)
+        });
         if !never.is_empty() {
             sentences.push(Prose::new("Not measured yet: ").names(never).words("."));
         }
@@ -106,6 +111,11 @@ impl<'a> Wording<'a> {
             sentences.push(Prose::new(words).names(fewer).words("."));
         }
         sentences
+    }
+
+    /// Racing starts it no more: what it lacks is not missing.
+    fn is_dropped(&self, cell: &CellResult<'_>) -> bool {
+        race::dropped_after(self.record, &cell.cell.id).is_some()
     }
 
     pub fn measured_anything(&self) -> bool {
@@ -405,8 +415,12 @@ impl<'a> Wording<'a> {
             0 => String::new(),
             n => format!("{n} skipped, "),
         };
+        let dropped = match cells.iter().filter(|cell| self.is_dropped(cell)).count() {
+            0 => String::new(),
+            n => format!("; racing dropped {n} of them before the last block"),
+        };
         Prose::new(format!(
-            "{} configuration{}: {} ranked, {} rejected, {} infeasible, {skipped}{} undecided.",
+            "{} configuration{}: {} ranked, {} rejected, {} infeasible, {skipped}{} undecided{dropped}.",
             cells.len(),
             if cells.len() == 1 { "" } else { "s" },
             count(|s| matches!(s, Standing::Ranked)),

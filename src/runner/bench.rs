@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::event::{EventKind, RunEvent};
 use crate::id::{CellId, RunId};
-use crate::manifest::{Engines, HostFacts, Manifest, RunEnding};
+use crate::manifest::{Engines, HostFacts, Manifest};
 use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::measure::metric::WorkloadKind;
 use crate::measure::node::{MetricValue, NodeReport, NodeStatus};
 use crate::measure::prompt::PromptBook;
 use crate::measure::request::{Instants, Request, RequestRole, Usage};
 use crate::measure::sample::GpuProcess;
-use crate::outcome::{EndState, Outcome, RuntimeFacts, Settled, Skip};
+use crate::outcome::{EndState, Race, RuntimeFacts, Settled, Skip};
 use crate::plan::blocks::plan;
 use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
@@ -27,7 +26,7 @@ use crate::runner::ports::{
 };
 use crate::runner::recorder::Recorder;
 use crate::spec::experiment::{
-    Experiment, Predecessor, Pruning, RunSettings, Workload, WorkloadSpec,
+    Experiment, Predecessor, Pruning, RunSettings, Strategy, Workload, WorkloadSpec,
 };
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::{EngineProfile, Gpus, Network, Profile, RuntimeChoice};
@@ -35,6 +34,7 @@ use crate::spec::workload::kv_cache::KvCacheSpec;
 use crate::time_scale::TimeScale;
 
 mod journal;
+mod short;
 mod watched;
 
 pub use journal::MemoryJournal;
@@ -333,11 +333,11 @@ impl Load for FakeLoad {
         } else {
             NodeStatus::Completed
         };
-        let metrics = if fails {
-            BTreeMap::new()
-        } else {
-            BTreeMap::from([("acceleration".to_owned(), MetricValue::Scalar(2.0))])
-        };
+        let rate = if refuses { 0.75 } else { 1.0 };
+        let numbers = [("acceleration", 2.0), ("success_rate", rate)];
+        let metrics = (numbers.into_iter().filter(|_| !fails))
+            .map(|(name, value)| (name.to_owned(), MetricValue::Scalar(value)))
+            .collect();
         NodeReport {
             node: node.workload.name.clone(),
             kind: WorkloadKind::KvCache,
@@ -456,6 +456,7 @@ pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Man
                 equivalence: 0.02,
                 deadline,
                 token_times: Default::default(),
+                strategy: Strategy::Exhaustive,
                 pruning: Pruning::Off,
                 retries_invalid: 1,
             },
@@ -488,6 +489,7 @@ pub struct Bench {
     pub processes: Vec<GpuProcess>,
     pub settled: Vec<Settled>,
     pub skipped: Vec<Skip>,
+    pub race: Race,
 }
 
 pub struct Ran {
@@ -511,6 +513,7 @@ impl Bench {
             processes: Vec::new(),
             settled: Vec::new(),
             skipped: Vec::new(),
+            race: Race::default(),
         }
     }
 
@@ -546,54 +549,18 @@ impl Bench {
             plan: &planned,
             settled: self.settled,
             skipped: self.skipped,
+            race: self.race,
             new_key: &|| "key".to_owned(),
             level: None,
         }
         .run()
         .await;
-        let events = events.lock().unwrap().iter().map(short).collect();
+        let events = events.lock().unwrap().iter().map(short::short).collect();
         let trace = trace.lock().unwrap().clone();
         Ran {
             finished,
             events,
             trace,
         }
-    }
-}
-
-fn short(event: &RunEvent) -> String {
-    match &event.kind {
-        EventKind::RunStarted {
-            n_planned,
-            n_settled,
-            ..
-        } => format!("run {n_settled}/{n_planned}"),
-        EventKind::Swept { .. } => "swept".to_owned(),
-        EventKind::AttemptStarted {
-            cell_name, attempt, ..
-        } => format!("attempt {cell_name} {}", attempt.number.0),
-        EventKind::AttemptPhase { phase, .. } => phase.name().to_owned(),
-        EventKind::NodeStarted { node, .. } => format!("node {node}"),
-        EventKind::NodeFinished { report, .. } => match &report.status {
-            NodeStatus::Completed => format!("{} completed", report.node),
-            NodeStatus::Failed { .. } => format!("{} failed", report.node),
-            NodeStatus::Invalid { .. } => format!("{} is invalid", report.node),
-            NodeStatus::Skipped { .. } => format!("{} skipped", report.node),
-        },
-        EventKind::AttemptSettled { settled } => match &settled.outcome {
-            Outcome::Measured(_) => "measured".to_owned(),
-            Outcome::Infeasible(failure) => format!("infeasible {:?}", failure.class),
-            Outcome::Failed(failure) => format!("failed {:?}", failure.class),
-            Outcome::Cancelled => "cancelled".to_owned(),
-        },
-        EventKind::CellSkipped { skip } => format!("skip {}", skip.cell_name),
-        EventKind::Waiting { .. } => "waiting".to_owned(),
-        EventKind::Notice { .. } => "notice".to_owned(),
-        EventKind::ProductionReturned { .. } => "production".to_owned(),
-        EventKind::RunEnded { ending } => match ending {
-            RunEnding::Complete { .. } => "complete".to_owned(),
-            RunEnding::Stopped { .. } => "stopped".to_owned(),
-            RunEnding::Open => "open".to_owned(),
-        },
     }
 }

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::decide::race;
 use crate::diagnose::{Consequence, FailureClass};
 use crate::event::EventKind;
 use crate::id::{AttemptId, AttemptNo, CellId};
 use crate::manifest::{Manifest, RunEnding};
 use crate::matrix::cell::Cell;
 use crate::measure::profiling::ProfilingBuilder;
-use crate::outcome::{Outcome, Settled, Skip};
+use crate::outcome::{Outcome, Race, Settled, Skip};
 use crate::plan::blocks::{PlannedAttempt, remaining};
+use crate::plan::pace;
 use crate::plan::proof;
 use crate::plan::redo::Redo;
 use crate::runner::attempt::{Aftermath, Attempt, AttemptError, Ended};
@@ -55,6 +57,8 @@ pub struct Dispatcher<'a, R, L, J> {
     pub settled: Vec<Settled>,
     /// What earlier processes found need not be started.
     pub skipped: Vec<Skip>,
+    /// What racing made of it so far.
+    pub race: Race,
     /// Makes the throw-away key of each attempt.
     pub new_key: &'a (dyn Fn() -> String + Send + Sync),
     /// The cards before the first start of this process; `None` before that.
@@ -108,6 +112,7 @@ impl From<AttemptError> for RunError {
 pub struct Finished {
     pub settled: Vec<Settled>,
     pub skipped: Vec<Skip>,
+    pub race: Race,
     pub ending: RunEnding,
     /// Why it stopped before its end, if neither the user nor a deadline wanted it.
     pub error: Option<RunError>,
@@ -136,6 +141,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         Finished {
             settled: self.settled,
             skipped: self.skipped,
+            race: self.race,
             ending,
             error,
         }
@@ -162,8 +168,10 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         self.tell_swept(what)?;
         let n_before = self.settled.len();
         let mut n_lost_in_a_row = 0;
+        let mut judged = 0;
         loop {
             self.skip_the_proven()?;
+            self.judge_race(n_before, &mut judged)?;
             let Some(planned) = self.next(n_before) else {
                 return Ok(None);
             };
@@ -171,8 +179,8 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
                 let because = self.cancel.because();
                 return Ok(Some(because.unwrap_or("the user stopped it").to_owned()));
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(Some("the deadline has passed".to_owned()));
+            if let Some(because) = deadline.and_then(|end| self.too_late(end, &planned)) {
+                return Ok(Some(because));
             }
             let over = self.attempt(&planned).await?;
             match over.aftermath {
@@ -203,6 +211,49 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         Ok(())
     }
 
+    /// Why the attempt is not started: by what is known, it cannot end before the deadline.
+    fn too_late(&self, deadline: Instant, planned: &PlannedAttempt) -> Option<String> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Some("the deadline has passed".to_owned());
+        }
+        let expected = pace::expected_ms(&planned.cell, &self.settled)?;
+        let expected = Duration::try_from_secs_f64(expected / 1e3).ok()?;
+        let expected = self.manifest.speed.real(expected);
+        (expected > left).then(|| {
+            format!(
+                "the deadline is {:.0} s away, and the next attempt would take about {:.0} s",
+                left.as_secs_f64(),
+                expected.as_secs_f64()
+            )
+        })
+    }
+
+    /// Racing, at the end of every block: records who is started no more, and whether all is
+    /// decided. `judged` is the last block after which this process did. What an earlier one
+    /// judged is judged again from the same attempts, and comes to the same.
+    fn judge_race(&mut self, n_before: usize, judged: &mut u32) -> Result<(), StoreError> {
+        let ended = self.next(n_before).map_or(0, |next| next.block - 1);
+        if ended <= *judged {
+            return Ok(());
+        }
+        *judged = ended;
+        let call = race::judge(self.manifest, &self.settled, &self.race, ended);
+        for dropped in call.dropped {
+            self.recorder.record(EventKind::CellDropped {
+                dropped: dropped.clone(),
+            })?;
+            self.race.dropped.push(dropped);
+        }
+        if let Some(decided) = call.decided {
+            self.recorder.record(EventKind::RaceDecided {
+                decided: decided.clone(),
+            })?;
+            self.race.decided = Some(decided);
+        }
+        Ok(())
+    }
+
     /// What to start next. Failures of earlier processes are forgiven: whoever resumes a run has
     /// put right what stopped it.
     fn next(&self, n_before: usize) -> Option<PlannedAttempt> {
@@ -215,7 +266,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             })
             .map(|(_, settled)| settled);
         let redo = Redo::of(&self.manifest.experiment, self.plan.len());
-        remaining(self.plan, counted, &self.skipped, &redo)
+        remaining(self.plan, counted, &self.skipped, &self.race, &redo)
             .into_iter()
             .next()
     }

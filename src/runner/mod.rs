@@ -19,4 +19,6 @@ mod source;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod race_tests;
+#[cfg(test)]
 mod tests;

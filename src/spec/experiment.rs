@@ -227,6 +227,9 @@ pub struct RunSettings {
     /// older runs, which always kept them.
     #[serde(default)]
     pub token_times: TokenTimes,
+    /// Default exhaustive, which runs of older versions were.
+    #[serde(default)]
+    pub strategy: Strategy,
     /// Default by proof. Runs of older versions started every cell.
     #[serde(default)]
     pub pruning: Pruning,
@@ -234,6 +237,29 @@ pub struct RunSettings {
     /// was measured. Default 1; runs of older versions never did.
     #[serde(default)]
     pub retries_invalid: u32,
+}
+
+/// Which cells are started in every block.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Every one that lives.
+    #[default]
+    Exhaustive,
+    /// Those that may still be as good as the best, until that is decided.
+    Race,
+}
+
+impl Strategy {
+    pub const ALL: [Self; 2] = [Self::Exhaustive, Self::Race];
+
+    /// As files and reports write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exhaustive => "exhaustive",
+            Self::Race => "race",
+        }
+    }
 }
 
 /// Which cells need not be started.

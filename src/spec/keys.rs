@@ -336,6 +336,12 @@ pub const RUN: &[Key] = &[
         "Store the instant of every single token with its request.",
     ),
     default(
+        "strategy",
+        Shape::Choice(&["exhaustive", "race"]),
+        "\"exhaustive\"",
+        "Whether every living cell is started in every block, or only those that may still win.",
+    ),
+    default(
         "prune",
         Shape::Bool,
         "true",

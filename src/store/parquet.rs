@@ -15,8 +15,10 @@ use crate::runner::ports::StoreError;
 
 pub mod history;
 mod samples;
+mod table;
 
 pub use samples::samples;
+pub use table::table;
 
 /// The bytes of `requests.parquet`; `path` is only named in errors.
 ///

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::event::EventKind;
 use crate::manifest::{Manifest, RunEnding, RunRecord};
+use crate::outcome::Race;
 use crate::runner::ports::StoreError;
 use crate::store::layout::RunDir;
 use crate::store::{durable, journal};
@@ -27,12 +28,15 @@ pub fn read(dir: &RunDir) -> Result<RunRecord, StoreError> {
     let manifest = read_manifest(&dir.manifest())?;
     let mut settled = Vec::new();
     let mut skipped = Vec::new();
+    let mut race = Race::default();
     let mut ending = RunEnding::Open;
     let mut production = None;
     for event in journal::read(&dir.journal())? {
         match event.kind {
             EventKind::AttemptSettled { settled: one } => settled.push(*one),
             EventKind::CellSkipped { skip } => skipped.push(skip),
+            EventKind::CellDropped { dropped } => race.dropped.push(dropped),
+            EventKind::RaceDecided { decided } => race.decided = Some(decided),
             EventKind::RunEnded { ending: last } => ending = last,
             EventKind::ProductionReturned { stay } => production = Some(stay),
             EventKind::RunStarted { .. } => ending = RunEnding::Open,
@@ -49,6 +53,7 @@ pub fn read(dir: &RunDir) -> Result<RunRecord, StoreError> {
         manifest,
         settled,
         skipped,
+        race,
         ending,
         production,
     })

@@ -2,6 +2,7 @@
 
 use crate::decide::number;
 use crate::decide::plain::plain;
+use crate::decide::race;
 use crate::diagnose::when;
 use crate::event::{AttemptPhase, EventKind, RunEvent};
 use crate::manifest::RunEnding;
@@ -46,10 +47,17 @@ pub fn line(event: &RunEvent) -> Option<String> {
             skip.witness.class,
             skip.witness.rule
         )),
+        EventKind::CellDropped { dropped } => Some(format!(
+            "{}: dropped after block {}: {}",
+            dropped.cell_name,
+            dropped.after_block,
+            race::cause(&dropped.cause)
+        )),
+        EventKind::RaceDecided { decided } => Some(race::decided(decided)),
         EventKind::Waiting { what } => Some(what.clone()),
         EventKind::Notice { text } => Some(text.clone()),
         EventKind::RunEnded { ending } => Some(match ending {
-            RunEnding::Complete { .. } => "all planned attempts are settled".to_owned(),
+            RunEnding::Complete { .. } => "nothing is left to start".to_owned(),
             RunEnding::Stopped { because, .. } => format!("stopped: {because}"),
             RunEnding::Open => "open".to_owned(),
         }),

@@ -48,6 +48,12 @@ impl Tally {
         if let EventKind::CellSkipped { skip } = &event.kind {
             self.record.skipped.push(skip.clone());
         }
+        if let EventKind::CellDropped { dropped } = &event.kind {
+            self.record.race.dropped.push(dropped.clone());
+        }
+        if let EventKind::RaceDecided { decided } = &event.kind {
+            self.record.race.decided = Some(decided.clone());
+        }
         if let EventKind::AttemptSettled { settled } = &event.kind {
             if settled.outcome != Outcome::Cancelled {
                 let took = Duration::from_secs_f64(settled.took_ms / 1e3);
@@ -68,9 +74,12 @@ impl Tally {
             .filter(|settled| settled.outcome != Outcome::Cancelled)
             .count();
         let RunRecord {
-            settled, skipped, ..
+            settled,
+            skipped,
+            race,
+            ..
         } = &self.record;
-        let left = remaining(&self.plan, settled, skipped, &self.redo).len();
+        let left = remaining(&self.plan, settled, skipped, race, &self.redo).len();
         (done as u64, (done + left) as u64)
     }
 

@@ -11,6 +11,7 @@ mod nightly;
 mod plan;
 mod rank;
 mod rehearse;
+mod replay;
 mod report;
 mod resume;
 mod run;

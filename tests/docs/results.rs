@@ -12,7 +12,7 @@ use gridrun::manifest::{Engines, HostFacts, Manifest, RunEnding, RunRecord, Sour
 use gridrun::measure::metric::Stat;
 use gridrun::measure::profiling::{AlertBounds, ProfilingBuilder};
 use gridrun::measure::sample::{GpuCard, GpuReading, InFlight, Sample, SamplePart};
-use gridrun::outcome::RuntimeFacts;
+use gridrun::outcome::{Race, RuntimeFacts};
 use gridrun::plan::check::check;
 use gridrun::store::layout::RunDir;
 use gridrun::store::parquet;
@@ -233,6 +233,7 @@ fn record() -> RunRecord {
         manifest,
         settled: Vec::new(),
         skipped: Vec::new(),
+        race: Race::default(),
         ending: RunEnding::Open,
         production: None,
     }

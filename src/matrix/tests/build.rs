@@ -8,7 +8,7 @@ use crate::matrix::expand;
 use crate::spec::diagnostic::{Diagnostic, FileRole, Place, Severity, Span};
 use crate::spec::experiment::{
     Assigned, Assignment, Axis, Condition, Exclude, Experiment, NamedCell, Pruning, RunSettings,
-    Term, When,
+    Strategy, Term, When,
 };
 use crate::spec::flag::{FlagName, FlagValue, Knob};
 use crate::spec::profile::{BaseFlag, EngineProfile, Gpus, Network, Profile, RuntimeChoice};
@@ -87,6 +87,7 @@ pub fn experiment() -> Experiment {
             equivalence: 0.02,
             deadline: None,
             token_times: Default::default(),
+            strategy: Strategy::Exhaustive,
             pruning: Pruning::ByProof,
             retries_invalid: 1,
         },

@@ -7,7 +7,7 @@ use crate::measure::token_instants::TokenTimes;
 use crate::spec::diagnostic::{Diagnostic, FileRole, Span};
 use crate::spec::experiment::{
     Assigned, Assignment, Axis, Condition, Exclude, Experiment, Gate, Goal, NamedCell, Objective,
-    OnMiss, Predecessor, Pruning, RunSettings, Term, UseCase, When, Workload,
+    OnMiss, Predecessor, Pruning, RunSettings, Strategy, Term, UseCase, When, Workload,
 };
 use crate::spec::keys::{self, Key};
 use crate::spec::near::suggestion;
@@ -417,6 +417,10 @@ fn run(reader: &mut Reader<'_>, top: &Fields<'_>) -> RunSettings {
             true => TokenTimes::Kept,
             false => TokenTimes::Dropped,
         },
+        strategy: fields
+            .text("strategy")
+            .and_then(|name| Strategy::ALL.into_iter().find(|one| one.name() == name))
+            .expect(by_default),
         pruning: match fields.bool("prune").expect(by_default) {
             true => Pruning::ByProof,
             false => Pruning::Off,
