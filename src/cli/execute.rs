@@ -24,9 +24,10 @@ use crate::host::proc::ProcHost;
 use crate::id::{RunId, sha256_hex};
 use crate::load::{HttpLoad, Lateness};
 use crate::manifest::{Engines, Manifest, RunEnding, RunRecord, SourceCopy};
-use crate::outcome::{Race, RuntimeFacts};
+use crate::outcome::{Race, RuntimeFacts, Settled};
 use crate::plan::blocks::{PlannedAttempt, plan};
 use crate::plan::check::Checked;
+use crate::plan::reuse::reusable;
 use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
 use crate::runner::meter::Gpu;
@@ -80,7 +81,7 @@ pub(super) fn new_run_in(
         let spec =
             engine_choice::engine_spec(&profile, engines, speed, scenario.as_ref(), dir.lock())?;
         let gpu = watch::gpu(&profile.engine.gpus, engines);
-        let begin = |mut facts: RuntimeFacts| -> anyhow::Result<(Lock, RunRecord)> {
+        let begin = |mut facts: RuntimeFacts| -> anyhow::Result<Begun> {
             durable::make_folder(dir.root())?;
             let lock = lock::lock_run(&dir.lock())?;
             let sources = copy_sources(&dir, &checked.sources, scenario_source.as_ref())?;
@@ -107,11 +108,15 @@ pub(super) fn new_run_in(
                 prior_noise: Vec::new(),
             };
             let earlier = earlier::comparable(&dir, &manifest);
+            let reused = match manifest.experiment.run.reuse {
+                Some(within) => reusable(&planned(&manifest), &manifest, &earlier, within),
+                None => Vec::new(),
+            };
             manifest.prior_noise = prior::prior_noise(&manifest.experiment, earlier);
             record::write_manifest(&dir, &manifest)?;
-            Ok((
-                lock,
-                RunRecord {
+            Ok(Begun {
+                _lock: lock,
+                stored: RunRecord {
                     manifest,
                     settled: Vec::new(),
                     skipped: Vec::new(),
@@ -119,7 +124,8 @@ pub(super) fn new_run_in(
                     ending: RunEnding::Open,
                     production: None,
                 },
-            ))
+                reused,
+            })
         };
         with_runtime(spec, &profile, engines, &gpu, &dir, output, begin).await
     })?;
@@ -146,16 +152,29 @@ pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
         let lock = lock::lock_run(&dir.lock())?;
         let _gpus = engine_choice::lock_gpus(&profile, engines)?;
         let gpu = watch::gpu(&profile.engine.gpus, engines);
-        let begin = |facts: RuntimeFacts| -> anyhow::Result<(Lock, RunRecord)> {
+        let begin = |facts: RuntimeFacts| -> anyhow::Result<Begun> {
             // Read again under the lock: the run may have gone on in between.
             let stored = record::read(&dir)?;
             engine_choice::same_engine(&stored.manifest.runtime, &facts)?;
             let here = host::facts(gpu.describe());
             engine_choice::same_machine(&stored.manifest.host, &here)?;
-            Ok((lock, stored))
+            Ok(Begun {
+                _lock: lock,
+                stored,
+                reused: Vec::new(),
+            })
         };
         with_runtime(spec, &profile, engines, &gpu, &dir, output, begin).await
     })
+}
+
+/// A run that may start engines.
+struct Begun {
+    /// Held until it ends.
+    _lock: Lock,
+    stored: RunRecord,
+    /// What earlier runs settled for it.
+    reused: Vec<Settled>,
 }
 
 /// Productions that dead runs stopped come first. An exit code where one of them does not serve.
@@ -187,7 +206,7 @@ async fn with_runtime(
     gpu: &Arc<dyn Gpu>,
     dir: &RunDir,
     output: &RunOutput,
-    begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<(Lock, RunRecord)>,
+    begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<Begun>,
 ) -> anyhow::Result<Exit> {
     let ready = guard::check(profile, engines).await?;
     match engines {
@@ -246,7 +265,7 @@ async fn drive<R: Runtime>(
     gpu: &Arc<dyn Gpu>,
     dir: &RunDir,
     output: &RunOutput,
-    begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<(Lock, RunRecord)>,
+    begin: impl FnOnce(RuntimeFacts) -> anyhow::Result<Begun>,
 ) -> anyhow::Result<Exit> {
     let cancel = Cancel::new();
     signals::listen(cancel.clone()).context("cannot listen for signals")?;
@@ -270,7 +289,11 @@ async fn drive<R: Runtime>(
         runtime.sweep().await?;
         return Ok(Exit::Interrupted);
     };
-    let (_lock, stored) = begin(facts?)?;
+    let Begun {
+        _lock,
+        stored,
+        reused,
+    } = begin(facts?)?;
     let planned = planned(&stored.manifest);
     let journal = FileJournal::open(dir.clone())?;
     // Everything that can fail lies behind.
@@ -314,6 +337,7 @@ async fn drive<R: Runtime>(
         manifest: &manifest,
         plan: &planned,
         settled: stored.settled,
+        reused,
         skipped: stored.skipped,
         race: stored.race,
         new_key: &throw_away_key,

@@ -24,6 +24,7 @@ use crate::matrix::cell::Cell;
 use crate::notify::{Form, Message, send};
 use crate::plan::check::Checked;
 use crate::report::nightly::{Earlier, FORMAT, NightReport};
+use crate::spec::experiment::Strategy;
 use crate::spec::profile::RuntimeChoice;
 use crate::store::layout::RunDir;
 use crate::store::parquet::history;
@@ -187,10 +188,14 @@ fn choose(
     })
 }
 
-/// The experiment with tonight's cells, each started once a block.
+/// The experiment with tonight's cells, each started once a block: differences are paired, so
+/// that nobody is dropped on the way, and a night's numbers are that night's.
 fn of_tonight(mut checked: Checked, tonight: &Tonight, blocks: u32) -> Checked {
     checked.cells.clone_from(&tonight.cells);
-    checked.experiment.run.repeats = blocks;
+    let run = &mut checked.experiment.run;
+    run.repeats = blocks;
+    run.strategy = Strategy::Exhaustive;
+    run.reuse = None;
     checked
 }
 

@@ -290,6 +290,7 @@ pub(crate) fn experiment() -> Experiment {
             strategy: Strategy::Exhaustive,
             pruning: Pruning::ByProof,
             retries_invalid: 1,
+            reuse: None,
         },
     }
 }

@@ -11,6 +11,7 @@ pub mod pace;
 pub mod proof;
 pub mod race;
 pub mod redo;
+pub mod reuse;
 pub mod shuffle;
 
 pub use blocks::{PlannedAttempt, plan, remaining};

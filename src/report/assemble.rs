@@ -12,7 +12,7 @@ use crate::report::stamp::Stamp;
 use crate::report::text::Prose;
 use crate::report::view::{
     AxisView, BlockView, DeathBrief, DeathView, Deploy, EngineView, FORMAT, Method, ObjectiveView,
-    Progress, Row, UseCaseRow, UseCaseView, View, Whole,
+    Progress, ReusedView, Row, UseCaseRow, UseCaseView, View, Whole,
 };
 use crate::report::wording::Wording;
 use crate::report::{
@@ -47,6 +47,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
             n_skipped: n_skipped(decision),
             n_planned: decision.cells.len() as u32 * experiment.run.repeats,
             n_settled: record.settled.len() as u32,
+            n_reused: record.settled.iter().filter(|s| s.origin.is_some()).count() as u32,
             missing: wording.missing(),
         },
         verdict: wording.verdict(),
@@ -371,6 +372,7 @@ fn method(record: &RunRecord, decision: &Decision<'_>) -> Method {
             .map(|flag| (flag.name.to_string(), shown(flag)))
             .collect(),
         blocks: blocks(&record.settled),
+        reused: reused(&record.settled),
         engines: decision
             .order
             .iter()
@@ -406,9 +408,23 @@ fn engine_view(cell: &CellResult<'_>) -> EngineView {
     }
 }
 
+fn reused(settled: &[Settled]) -> Vec<ReusedView> {
+    let reused = settled.iter().filter_map(|one| {
+        let origin = one.origin.as_ref()?;
+        Some(ReusedView {
+            cell: one.cell_name.clone(),
+            start: one.attempt.number.0,
+            run: origin.run.clone(),
+            attempt: origin.attempt.to_string(),
+        })
+    });
+    reused.collect()
+}
+
+/// What this run started itself.
 fn blocks(settled: &[Settled]) -> Vec<BlockView> {
     let mut blocks: Vec<BlockView> = Vec::new();
-    for attempt in settled {
+    for attempt in settled.iter().filter(|attempt| attempt.origin.is_none()) {
         match blocks.iter_mut().find(|block| block.block == attempt.block) {
             Some(block) => block.cells.push(attempt.cell_name.clone()),
             None => blocks.push(BlockView {

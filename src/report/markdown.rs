@@ -175,13 +175,17 @@ impl Page {
             RunEnding::Stopped { at, .. } => format!(", stopped at {at}"),
             RunEnding::Open => String::new(),
         };
+        let reused = match progress.n_reused {
+            0 => String::new(),
+            n => format!(" ({n} of them made by earlier runs)"),
+        };
         let skipped = match progress.n_skipped {
             0 => String::new(),
             n => format!(" ({n} proved to die, not started)"),
         };
         self.paragraph(format!(
             "Run {} of {}, started at {}{ending}. Configurations: {}{skipped}; starts asked for: {}; \
-             starts settled: {}.",
+             starts settled: {}{reused}.",
             code(view.run.as_str()),
             code(&view.method.model),
             view.started_at,
@@ -367,6 +371,20 @@ impl Page {
         if !method.engines.is_empty() {
             self.paragraph("What the engines said of themselves:");
             self.table(&table::engines(view));
+        }
+        if !method.reused.is_empty() {
+            self.paragraph(
+                "Starts that earlier runs made, whose folders have their logs and requests:",
+            );
+            let reused = method.reused.iter().map(|one| {
+                let (cell, run) = (code(&one.cell), code(one.run.as_str()));
+                format!(
+                    "{cell} start {}: {} of {run}",
+                    one.start,
+                    code(&one.attempt)
+                )
+            });
+            self.bullets(&reused.collect::<Vec<_>>());
         }
         if !method.blocks.is_empty() {
             self.paragraph(

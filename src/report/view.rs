@@ -147,6 +147,8 @@ pub struct Progress {
     /// Starts that the experiment asks for: cells times repeats.
     pub n_planned: u32,
     pub n_settled: u32,
+    /// Of these, made by earlier runs.
+    pub n_reused: u32,
     /// What is missing of a run that is not complete; empty for a complete one.
     pub missing: Vec<Prose>,
 }
@@ -484,7 +486,19 @@ pub struct Method {
     /// The cells of each block in the order in which they settled.
     pub blocks: Vec<BlockView>,
     pub engines: Vec<EngineView>,
+    /// Starts that earlier runs made.
+    pub reused: Vec<ReusedView>,
     pub sources: Vec<SourceCopy>,
+}
+
+/// A start of a cell that another run made.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReusedView {
+    pub cell: String,
+    pub start: u32,
+    pub run: RunId,
+    /// As that run names it.
+    pub attempt: String,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -55,6 +55,8 @@ pub struct Dispatcher<'a, R, L, J> {
     pub plan: &'a [PlannedAttempt],
     /// What earlier processes settled already.
     pub settled: Vec<Settled>,
+    /// What earlier runs settled for this one, and its journal does not have yet.
+    pub reused: Vec<Settled>,
     /// What earlier processes found need not be started.
     pub skipped: Vec<Skip>,
     /// What racing made of it so far.
@@ -166,6 +168,12 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         })?;
         let what = self.runtime.sweep().await?;
         self.tell_swept(what)?;
+        for settled in std::mem::take(&mut self.reused) {
+            self.recorder.record(EventKind::AttemptSettled {
+                settled: Box::new(settled.clone()),
+            })?;
+            self.settled.push(settled);
+        }
         let n_before = self.settled.len();
         let mut n_lost_in_a_row = 0;
         let mut judged = 0;

@@ -237,6 +237,9 @@ pub struct RunSettings {
     /// was measured. Default 1; runs of older versions never did.
     #[serde(default)]
     pub retries_invalid: u32,
+    /// Attempts of earlier runs count too if they are no older. Default none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<Duration>,
 }
 
 /// Which cells are started in every block.

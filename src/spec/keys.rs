@@ -356,6 +356,11 @@ pub const RUN: &[Key] = &[
         "1",
         "Starts anew of a cell in a block, each because the last one was disturbed.",
     ),
+    optional(
+        "reuse",
+        Shape::Duration,
+        "Take attempts of earlier runs of the experiment that are no older than this.",
+    ),
 ];
 
 /// Top level of a profile.

@@ -90,7 +90,11 @@ pub fn activity(event: &RunEvent) -> Option<String> {
 /// How an attempt ended.
 pub fn settlement(settled: &Settled) -> String {
     let took = settled.took_ms / 1e3;
-    let name = format!("{} (start {})", settled.cell_name, settled.attempt.number.0);
+    let from = settled.origin.as_ref().map_or_else(String::new, |origin| {
+        format!(", {} of {}", origin.attempt, origin.run)
+    });
+    let number = settled.attempt.number.0;
+    let name = format!("{} (start {number}{from})", settled.cell_name);
     match &settled.outcome {
         Outcome::Measured(measured) => {
             let nodes: Vec<String> = measured.nodes.iter().map(node).collect();

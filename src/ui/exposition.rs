@@ -85,6 +85,8 @@ impl Exposition {
             | EventKind::AttemptPhase { .. }
             | EventKind::NodeStarted { .. }
             | EventKind::NodeFinished { .. }
+            | EventKind::CellDropped { .. }
+            | EventKind::RaceDecided { .. }
             | EventKind::Waiting { .. }
             | EventKind::Notice { .. } => {}
         }

@@ -14,6 +14,7 @@ mod rehearse;
 mod replay;
 mod report;
 mod resume;
+mod reuse;
 mod run;
 mod sampling;
 mod scenario;

@@ -106,6 +106,7 @@ pub(super) fn experiment(
             strategy: Strategy::Exhaustive,
             pruning: Pruning::ByProof,
             retries_invalid: 0,
+            reuse: None,
         },
     }
 }

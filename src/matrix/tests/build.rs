@@ -90,6 +90,7 @@ pub fn experiment() -> Experiment {
             strategy: Strategy::Exhaustive,
             pruning: Pruning::ByProof,
             retries_invalid: 1,
+            reuse: None,
         },
     }
 }

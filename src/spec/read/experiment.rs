@@ -426,6 +426,7 @@ fn run(reader: &mut Reader<'_>, top: &Fields<'_>) -> RunSettings {
             false => Pruning::Off,
         },
         retries_invalid: fields.count("retries-invalid").expect(by_default),
+        reuse: fields.duration("reuse"),
     }
 }
 
