@@ -469,10 +469,7 @@ pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Man
         speed: TimeScale::ONE,
         scenario: None,
         prior_noise: Vec::new(),
-        runtime: RuntimeFacts {
-            runtime: "fake".to_owned(),
-            ..RuntimeFacts::default()
-        },
+        runtime: RuntimeFacts::default(),
         host: HostFacts::default(),
     }
 }
