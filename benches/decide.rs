@@ -1,7 +1,7 @@
 //! What deciding costs: 10,000 draws over growing numbers of configurations, and the metrics of
 //! growing numbers of requests. Time of the processor and the highest memory of each step.
 //!
-//! `cargo bench --bench decide` prints the tables of docs/RANKING.md. Each step runs in a process
+//! `cargo bench --bench decide` prints them as tables. Each step runs in a process
 //! of its own, so that its memory is its own.
 
 use std::process::Command;
