@@ -12,7 +12,7 @@ use crate::report::stamp::Stamp;
 use crate::report::text::Prose;
 use crate::report::view::{
     AxisView, BlockView, DeathBrief, DeathView, Deploy, EngineView, FORMAT, Method, ObjectiveView,
-    Progress, ReusedView, Row, UseCaseRow, UseCaseView, View, Whole,
+    Place, Progress, ReusedView, Row, UseCaseRow, UseCaseView, View, Whole,
 };
 use crate::report::wording::Wording;
 use crate::report::{
@@ -31,6 +31,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
     let experiment = &manifest.experiment;
     let wording = Wording { record, decision };
     let champion = decision.champion(&decision.ranking, experiment);
+    let measures = measures::views(manifest, decision);
     View {
         format: FORMAT,
         gridrun: manifest.gridrun.clone(),
@@ -66,14 +67,14 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
             .iter()
             .map(|&index| row(index, record, decision, champion))
             .collect(),
-        measures: measures::views(manifest, decision),
         sway: sway::view(experiment, decision, &decision.ranking),
         use_cases: decision
             .use_cases
             .iter()
             .map(|ranking| use_case(ranking, experiment, decision, &wording))
             .collect(),
-        trade_offs: tradeoff::trade_offs(experiment, decision),
+        trade_offs: tradeoff::trade_offs(&measures, decision),
+        measures,
         race: race::view(record),
         mattered: mattered::views(&experiment.objectives, decision),
         gates: experiment
@@ -201,6 +202,7 @@ fn row(index: usize, record: &RunRecord, decision: &Decision<'_>, champion: Opti
         same_as_first: distance.is_same,
         dropped_after_block: race::dropped_after(record, &cell.cell.id),
         is_champion: champion == Some(index),
+        place: place(index, ranking, champion, &distance),
         gate_results: cell.gates.clone(),
         death: brief(cell),
     }
@@ -211,6 +213,22 @@ fn spreads(objectives: &[Objective], cell: &CellResult<'_>) -> Vec<Option<Spread
         .iter()
         .map(|objective| Spread::over(&objective.metric, &cell.starts))
         .collect()
+}
+
+fn place(
+    index: usize,
+    ranking: &Ranking<'_>,
+    champion: Option<usize>,
+    distance: &Distance,
+) -> Option<Place> {
+    let rank = ranking.ranks[index]?;
+    Some(match champion {
+        Some(champion) if champion == index => Place::Champion,
+        Some(_) if rank == 1 => Place::BestMean,
+        None if rank == 1 => Place::Leader,
+        _ if distance.is_same => Place::SameAsFirst,
+        _ => Place::Ranked,
+    })
 }
 
 /// The death of an infeasible cell, or the failure of one that was never measured.
@@ -267,6 +285,7 @@ fn use_case(
                     chance: ranking.confidence.chance(index),
                     same_as_first: distance.is_same,
                     is_champion: champion == Some(index),
+                    place: place(index, ranking, champion, &distance),
                 }
             })
             .collect(),

@@ -7,7 +7,7 @@ use crate::measure::metric::MetricDef;
 use crate::outcome::Standing;
 use crate::report::grid::{self, Grid, Room};
 use crate::report::table::{Kind, MISSING, behind, death, objective_header, proved, rank};
-use crate::report::view::{Row, View};
+use crate::report::view::{Place, Row, View};
 use crate::spec::experiment::Goal;
 
 /// What a folded name keeps at least.
@@ -253,12 +253,13 @@ fn deviation(sd: f64, mean: &str) -> String {
 /// How a cell stands; why, where that is long, is among the reasons.
 fn outcome(row: &Row) -> String {
     match &row.standing {
-        Standing::Ranked if row.is_champion => "champion".to_owned(),
-        Standing::Ranked if row.same_as_first => "same to you as #1".to_owned(),
-        Standing::Ranked if row.rank == Some(1) => "leader".to_owned(),
-        Standing::Ranked => match row.dropped_after_block {
-            Some(block) => format!("dropped after {block}"),
-            None => "ranked".to_owned(),
+        Standing::Ranked => match (row.place, row.dropped_after_block) {
+            (Some(Place::Champion), _) => "champion".to_owned(),
+            (Some(Place::Leader), _) => "leader".to_owned(),
+            (Some(Place::BestMean), _) => "best mean".to_owned(),
+            (Some(Place::SameAsFirst), _) => "same to you as #1".to_owned(),
+            (Some(Place::Ranked) | None, Some(block)) => format!("dropped after {block}"),
+            (Some(Place::Ranked) | None, None) => "ranked".to_owned(),
         },
         Standing::Rejected { .. } => "rejected".to_owned(),
         Standing::Infeasible { died, of } => death(row, *died, *of),

@@ -468,3 +468,37 @@ A start in which something that an objective or a gate needs was disturbed is ma
     // The ranking is as if that start had not been.
     assert!(page.contains("`a` 144 ms (mean of 2 starts"), "{page}");
 }
+
+#[test]
+fn beside_a_champion_nobody_is_called_the_leader() {
+    // Half a per cent apart, each once the better one: the simpler of the two is the champion of
+    // both runs, and the first by the mean of one.
+    let outcomes = [("a", "b"), ("b", "a")].map(|(better, worse)| {
+        let starts = (1..=5).flat_map(|block| {
+            [
+                (better, 100.0, 1.0),
+                (worse, 100.5, -1.0),
+                ("c", 130.0, 0.5),
+            ]
+            .map(|(cell, ms, lean)| {
+                let ms = ms + f64::from(block % 3) * 0.1 * lean;
+                let mut start = fixture::measured(cell, block, Numbers::new(900.0, ms));
+                start.block = block;
+                start
+            })
+        });
+        let page = build(&fixture::record(starts.collect())).terminal(160, false);
+        let rows = page.lines().filter(|line| line.starts_with(['1', '2']));
+        let mut words: Vec<String> = rows
+            .filter_map(|row| Some(row.rsplit("  ").next()?.to_owned()))
+            .collect();
+        words.sort();
+        words
+    });
+    let mut outcomes = outcomes.to_vec();
+    outcomes.sort();
+    assert_eq!(
+        outcomes,
+        [["best mean", "champion"], ["champion", "same to you as #1"]]
+    );
+}

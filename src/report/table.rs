@@ -7,7 +7,7 @@ use crate::diagnose::{FailureClass, when};
 use crate::measure::metric::MetricDef;
 use crate::outcome::{Standing, Witness};
 use crate::report::text::shorten;
-use crate::report::view::{ObjectiveView, Row, StartName, UseCaseView, View, WorkloadView};
+use crate::report::view::{ObjectiveView, Place, Row, StartName, UseCaseView, View, WorkloadView};
 use crate::report::wording::better;
 use crate::spec::experiment::Goal;
 
@@ -156,12 +156,7 @@ pub fn use_case(case: &UseCaseView, equivalence: f64) -> Table {
         cells.extend(objectives(&case.objectives, &row.objectives));
         cells.push(behind(row.behind_first));
         cells.extend(sureness.cells(row.behind_interval, row.chance));
-        cells.push(place(
-            row.rank,
-            row.same_as_first,
-            row.is_champion,
-            equivalence,
-        ));
+        cells.push(place(row.place, equivalence));
         table.rows.push(cells);
     }
     table
@@ -359,7 +354,7 @@ fn outcome(row: &Row, equivalence: f64) -> String {
 
 fn standing(row: &Row, equivalence: f64) -> String {
     match &row.standing {
-        Standing::Ranked => place(row.rank, row.same_as_first, row.is_champion, equivalence),
+        Standing::Ranked => place(row.place, equivalence),
         Standing::Rejected { gates } => format!("rejected: {}", gates.join("; ")),
         Standing::Infeasible { died, of } => death(row, *died, *of) + &cause(row),
         Standing::Skipped { witness } => format!("skipped: {}", proved(witness)),
@@ -368,15 +363,16 @@ fn standing(row: &Row, equivalence: f64) -> String {
 }
 
 /// What a ranked cell's place means.
-fn place(rank: Option<u32>, same_as_first: bool, is_champion: bool, equivalence: f64) -> String {
-    match rank {
-        _ if is_champion => "champion".to_owned(),
-        _ if same_as_first => {
+fn place(place: Option<Place>, equivalence: f64) -> String {
+    match place {
+        Some(Place::Champion) => "champion".to_owned(),
+        Some(Place::Leader) => "leader".to_owned(),
+        Some(Place::BestMean) => "best mean".to_owned(),
+        Some(Place::SameAsFirst) => {
             let margin = number::chosen_percent(equivalence);
             format!("the same to you as #1 (within {margin})")
         }
-        Some(1) => "leader".to_owned(),
-        _ => "ranked".to_owned(),
+        Some(Place::Ranked) | None => "ranked".to_owned(),
     }
 }
 

@@ -4,25 +4,25 @@
 use serde::Serialize;
 
 use crate::decide::decision::Decision;
-use crate::decide::estimate::{CellMean, cell_means};
 use crate::decide::number;
 use crate::decide::pareto::front;
-use crate::decide::reading;
-use crate::measure::metric::{MetricDef, MetricRef};
+use crate::measure::metric::MetricDef;
+use crate::report::measures::{Estimated, MeasureView, Role};
 use crate::report::table::{Kind, MISSING, Table};
-use crate::spec::experiment::{Experiment, Goal};
+use crate::spec::experiment::Goal;
 
 /// Two metrics over the ranked cells.
 #[derive(Debug, Clone, Serialize)]
 pub struct TradeOff {
-    pub x: MeasureView,
-    pub y: MeasureView,
+    pub x: Side,
+    pub y: Side,
     /// Ranked cells that have both, in the order of the table.
     pub points: Vec<Point>,
 }
 
+/// One of the two.
 #[derive(Debug, Clone, Serialize)]
-pub struct MeasureView {
+pub struct Side {
     pub metric: String,
     pub unit: &'static str,
     pub goal: Goal,
@@ -33,85 +33,59 @@ pub struct MeasureView {
 #[derive(Debug, Clone, Serialize)]
 pub struct Point {
     pub cell: String,
-    pub x: Measure,
-    pub y: Measure,
+    pub x: Estimated,
+    pub y: Estimated,
     /// No other ranked cell is at least as good in both and better in one, by the means.
     pub on_front: bool,
 }
 
-/// A mean over starts.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Measure {
-    pub mean: f64,
-    pub n: u32,
-    /// 95 %; `None` where no noise is known.
-    pub interval: Option<(f64, f64)>,
-}
-
-impl From<CellMean> for Measure {
-    fn from(CellMean { mean, n, interval }: CellMean) -> Self {
-        Self { mean, n, interval }
-    }
-}
-
-/// Every pair of the metrics that the objectives of the experiment and of its use cases name, in
-/// the order of the file.
-pub fn trade_offs(experiment: &Experiment, decision: &Decision<'_>) -> Vec<TradeOff> {
-    let of_cases = experiment
-        .use_cases
+/// Every pair of the metrics that objectives of the experiment and of its use cases name, in the
+/// order of the file.
+pub fn trade_offs(measures: &[MeasureView], decision: &Decision<'_>) -> Vec<TradeOff> {
+    let wanted: Vec<(Side, &MeasureView)> = measures
         .iter()
-        .flat_map(|case| &case.objectives);
-    let mut wanted: Vec<(&MetricRef, Goal)> = Vec::new();
-    for objective in experiment.objectives.iter().chain(of_cases) {
-        let one = (&objective.metric, objective.goal);
-        if !wanted.contains(&one) {
-            wanted.push(one);
-        }
-    }
-    let measured: Vec<(MeasureView, Vec<Option<CellMean>>)> = wanted
-        .into_iter()
-        .filter_map(|(metric, goal)| {
-            let definition = reading::definition(experiment, metric)?;
-            let view = MeasureView {
-                metric: metric.to_string(),
-                unit: definition.unit.symbol(),
-                goal,
-                definition: Some(definition.clone()),
-            };
-            Some((view, cell_means(metric, definition.scale, &decision.cells)))
-        })
+        .filter(|measure| matches!(measure.role, Role::Objective | Role::UseCase))
+        .filter_map(|measure| Some((side(measure)?, measure)))
         .collect();
     let mut found = Vec::new();
-    for (at, first) in measured.iter().enumerate() {
-        for second in &measured[at + 1..] {
+    for (at, first) in wanted.iter().enumerate() {
+        for second in &wanted[at + 1..] {
             found.extend(pair(decision, first, second));
         }
     }
     found
 }
 
+fn side(measure: &MeasureView) -> Option<Side> {
+    Some(Side {
+        metric: measure.metric.clone(),
+        unit: measure.unit,
+        goal: measure.better?,
+        definition: measure.definition.clone(),
+    })
+}
+
 fn pair(
     decision: &Decision<'_>,
-    (x, of_x): &(MeasureView, Vec<Option<CellMean>>),
-    (y, of_y): &(MeasureView, Vec<Option<CellMean>>),
+    (x, of_x): &(Side, &MeasureView),
+    (y, of_y): &(Side, &MeasureView),
 ) -> Option<TradeOff> {
-    let points: Vec<(usize, CellMean, CellMean)> = decision
+    let points: Vec<(usize, Estimated, Estimated)> = decision
         .order
         .iter()
-        .filter(|&&cell| decision.ranking.ranks[cell].is_some())
-        .filter_map(|&cell| Some((cell, of_x[cell]?, of_y[cell]?)))
+        .zip(of_x.estimates.iter().zip(&of_y.estimates))
+        .filter(|(cell, _)| decision.ranking.ranks[**cell].is_some())
+        .filter_map(|(&cell, (x, y))| Some((cell, (*x)?, (*y)?)))
         .collect();
     let means: Vec<(f64, f64)> = points.iter().map(|(_, x, y)| (x.mean, y.mean)).collect();
     let is_on_front = front(&means, (x.goal, y.goal));
-    let points = points
-        .iter()
-        .zip(is_on_front)
-        .map(|(point, on_front)| Point {
-            cell: decision.cells[point.0].cell.name.clone(),
-            x: point.1.into(),
-            y: point.2.into(),
-            on_front,
-        });
+    let points = points.iter().zip(is_on_front);
+    let points = points.map(|(&(cell, x, y), on_front)| Point {
+        cell: decision.cells[cell].cell.name.clone(),
+        x,
+        y,
+        on_front,
+    });
     (means.len() > 1).then(|| TradeOff {
         x: x.clone(),
         y: y.clone(),

@@ -302,10 +302,26 @@ pub struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped_after_block: Option<u32>,
     pub is_champion: bool,
+    /// What its rank means; `None` for a cell that has none.
+    #[serde(skip)]
+    pub place: Option<Place>,
     /// In the order of the gates; empty where nothing was measured.
     pub gate_results: Vec<GateResult>,
     /// How it died, for an infeasible cell; how it failed, for one that was never measured.
     pub death: Option<DeathBrief>,
+}
+
+/// What the rank of a cell means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Champion,
+    /// The best mean, and nobody is the champion.
+    Leader,
+    /// The best mean, although another one is the champion.
+    BestMean,
+    /// Inside the equivalence margin of the first.
+    SameAsFirst,
+    Ranked,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -343,6 +359,9 @@ pub struct UseCaseRow {
     pub chance: Option<Chance>,
     pub same_as_first: bool,
     pub is_champion: bool,
+    /// What its rank means; `None` for a cell that has none.
+    #[serde(skip)]
+    pub place: Option<Place>,
 }
 
 /// One node of the DAG over all cells that ran it.

@@ -10,7 +10,7 @@ use crate::report::html::markup::Page;
 use crate::report::measures::{Estimated, MeasureView, Role};
 use crate::report::table::{death, proved};
 use crate::report::text::{Prose, escape, shorten};
-use crate::report::view::{Row, View};
+use crate::report::view::{Place, Row, View};
 use crate::report::wording::better;
 
 /// Rows that are open; further ones are one click away, with their count.
@@ -237,10 +237,12 @@ fn keys(row: &Row) -> Vec<&'static str> {
 
 fn mark(row: &Row) -> &'static str {
     match &row.standing {
-        Standing::Ranked if row.is_champion => "★",
-        Standing::Ranked if row.rank == Some(1) => "☆",
-        Standing::Ranked if row.same_as_first => "≈",
-        Standing::Ranked => "●",
+        Standing::Ranked => match row.place {
+            Some(Place::Champion) => "★",
+            Some(Place::Leader) => "☆",
+            Some(Place::BestMean | Place::SameAsFirst) => "≈",
+            Some(Place::Ranked) | None => "●",
+        },
         Standing::Rejected { .. } => "▲",
         Standing::Infeasible { .. } => "✕",
         Standing::Skipped { .. } => "⊘",
@@ -415,7 +417,8 @@ fn outcome(view: &View, row: &Row) -> String {
     };
     let text = match &row.standing {
         Standing::Ranked if row.is_champion => "champion".to_owned(),
-        Standing::Ranked if row.rank == Some(1) => "leader".to_owned(),
+        Standing::Ranked if row.place == Some(Place::Leader) => "leader".to_owned(),
+        Standing::Ranked if row.place == Some(Place::BestMean) => "best mean".to_owned(),
         Standing::Ranked if row.same_as_first => format!(
             "same to you: {}",
             behind().unwrap_or_else(|| "equal".to_owned())
