@@ -107,11 +107,17 @@ pub(super) fn new_run_in(
                 host: host::facts(gpu.describe()),
                 prior_noise: Vec::new(),
             };
-            let earlier = earlier::comparable(&dir, &manifest);
+            let mut earlier = earlier::comparable(&dir, &manifest);
             let reused = match manifest.experiment.run.reuse {
                 Some(within) => reusable(&planned(&manifest), &manifest, &earlier, within),
                 None => Vec::new(),
             };
+            // What this run takes over tells its own noise already.
+            let gave = |run: &RunId| {
+                let mut origins = reused.iter().filter_map(|one| one.origin.as_ref());
+                origins.any(|origin| origin.run == *run)
+            };
+            earlier.retain(|record| !gave(&record.manifest.run));
             manifest.prior_noise = prior::prior_noise(&manifest.experiment, earlier);
             record::write_manifest(&dir, &manifest)?;
             Ok(Begun {

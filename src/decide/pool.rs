@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::id::{AttemptId, AttemptNo, CellId};
 use crate::manifest::{Manifest, RunRecord};
-use crate::outcome::Origin;
+use crate::outcome::{Origin, Settled};
 
 /// Two runs whose numbers may not stand beside each other.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -22,7 +22,8 @@ pub struct Apart {
 }
 
 /// One record of all of them: the latest run's, with the attempts of the others in front of its
-/// own. Cells that only older runs have come after its own cells. `None` for no record.
+/// own. Cells that only older runs have come after its own cells. An attempt that several of
+/// them count was made once and counts once. `None` for no record.
 ///
 /// # Errors
 /// When one did not measure the same thing on the same ground as the latest.
@@ -35,7 +36,10 @@ pub fn pool(mut records: Vec<RunRecord>) -> Result<Option<RunRecord>, Apart> {
     if records.is_empty() {
         return Ok(Some(pooled));
     }
-    let mut settled = Vec::new();
+    // Its noise of earlier runs may be that of the very runs that are pooled with it.
+    pooled.manifest.prior_noise.clear();
+    let mut settled: Vec<Settled> = Vec::new();
+    let mut n_blocks = 0;
     for older in records {
         let differences = differences(&older.manifest, &pooled.manifest);
         if !differences.is_empty() {
@@ -56,18 +60,28 @@ pub fn pool(mut records: Vec<RunRecord>) -> Result<Option<RunRecord>, Apart> {
                 pooled.manifest.cells.push(cell);
             }
         }
-        settled.extend(older.settled.into_iter().map(|mut one| {
+        let before = n_blocks;
+        for mut one in older.settled {
             one.origin.get_or_insert_with(|| Origin {
                 run: run.clone(),
                 attempt: one.attempt.clone(),
                 block: one.block,
             });
-            one
-        }));
+            one.block += before;
+            n_blocks = n_blocks.max(one.block);
+            if is_new(&settled, &one) {
+                settled.push(one);
+            }
+        }
         pooled.manifest.experiment.run.repeats += older.manifest.experiment.run.repeats;
         pooled.skipped.extend(older.skipped);
     }
-    settled.append(&mut pooled.settled);
+    for mut one in pooled.settled {
+        one.block += n_blocks;
+        if is_new(&settled, &one) {
+            settled.push(one);
+        }
+    }
     // Every cell's attempts are counted through, and called by their cell's name of today.
     let mut numbers: HashMap<CellId, u32> = HashMap::new();
     for one in &mut settled {
@@ -84,6 +98,16 @@ pub fn pool(mut records: Vec<RunRecord>) -> Result<Option<RunRecord>, Apart> {
     }
     pooled.settled = settled;
     Ok(Some(pooled))
+}
+
+/// It was made by the run that tells of it, or none of these is the same attempt.
+fn is_new(known: &[Settled], one: &Settled) -> bool {
+    let made_by = |origin: &Origin| (origin.run.clone(), origin.attempt.clone());
+    let own = one.origin.as_ref().map(made_by);
+    own.is_none()
+        || known
+            .iter()
+            .all(|other| other.origin.as_ref().map(made_by) != own)
 }
 
 /// What keeps two runs from being decided together, in words.
@@ -132,7 +156,7 @@ mod tests {
     use crate::decide::decision::Decision;
     use crate::decide::fixture::{self, Numbers};
     use crate::id::RunId;
-    use crate::outcome::Settled;
+    use crate::manifest::PriorNoise;
 
     /// A run at this second with starts of cells in block 1.
     fn run(second: i64, starts: &[(&str, f64)]) -> RunRecord {
@@ -167,6 +191,33 @@ mod tests {
             decision.cells[first].cell.name, "c",
             "10 % better than `a` on its night"
         );
+    }
+
+    #[test]
+    fn what_a_run_took_over_from_another_of_them_counts_once() {
+        let first = run(100, &[("a", 200.0), ("b", 180.0)]);
+        let mut second = run(200, &[("b", 190.0)]);
+        second.manifest.prior_noise.push(PriorNoise {
+            use_case: None,
+            variance: 1.0,
+            degrees: 3.0,
+            runs: vec![first.manifest.run.clone()],
+        });
+        let mut taken = first.settled[0].clone();
+        taken.origin = Some(Origin {
+            run: first.manifest.run.clone(),
+            attempt: taken.attempt.clone(),
+            block: 1,
+        });
+        second.settled.insert(0, taken);
+        let pooled = pool(vec![first, second]).unwrap().unwrap();
+        let numbers: Vec<(&str, u32)> = pooled
+            .settled
+            .iter()
+            .map(|one| (one.cell_name.as_str(), one.block))
+            .collect();
+        assert_eq!(numbers, [("a", 1), ("b", 1), ("b", 2)]);
+        assert_eq!(pooled.manifest.prior_noise, []);
     }
 
     #[test]

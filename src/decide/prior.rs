@@ -30,6 +30,8 @@ pub fn prior_noise(experiment: &Experiment, earlier: Vec<RunRecord>) -> Vec<Prio
         theirs.use_cases.clone_from(&experiment.use_cases);
         theirs.gates.clone_from(&experiment.gates);
         record.manifest.prior_noise.clear();
+        // What it took over is told by the run that made it.
+        record.settled.retain(|one| one.origin.is_none());
         let decision = Decision::of(&record);
         for ranking in std::iter::once(&decision.ranking).chain(&decision.use_cases) {
             add(&mut found, ranking, &record);
