@@ -143,28 +143,35 @@ struct Races {
     right: u64,
 }
 
-/// Plays one landscape both ways with the same starts.
-fn race(regime: Regime, repeats: u32, seed: u64, races: &mut Races) {
-    let mut dice = Dice {
-        uniform: SplitMix64::new(seed),
-        normal: Normals::new(seed ^ 0x5EED),
-    };
-    let cells = landscape(&mut dice);
-    if cells.len() < 2 {
-        return;
-    }
-    let sd = dice.between(0.01, 0.10);
-    let own: Vec<f64> = cells
-        .iter()
-        .map(|_| match regime {
-            Regime::UnequalNoise => sd * (0.3 * dice.normal.normal()).exp(),
-            _ => sd,
-        })
-        .collect();
-    // Start and nodes together.
-    let seconds: Vec<f64> = cells.iter().map(|_| dice.between(60.0, 180.0)).collect();
-    let blocks: Vec<Vec<f64>> = (0..repeats)
-        .map(|_| {
+/// A landscape with its starts.
+struct Played {
+    /// The true scores of the configurations that live, with how many features each switches on.
+    cells: Vec<(f64, u32)>,
+    /// Per block, what each of them scored.
+    blocks: Vec<Vec<f64>>,
+    dice: Dice,
+}
+
+impl Played {
+    /// `None` where fewer than two configurations live.
+    fn of(regime: Regime, repeats: u32, seed: u64) -> Option<Self> {
+        let mut dice = Dice {
+            uniform: SplitMix64::new(seed),
+            normal: Normals::new(seed ^ 0x5EED),
+        };
+        let cells = landscape(&mut dice);
+        if cells.len() < 2 {
+            return None;
+        }
+        let sd = dice.between(0.01, 0.10);
+        let own: Vec<f64> = cells
+            .iter()
+            .map(|_| match regime {
+                Regime::UnequalNoise => sd * (0.3 * dice.normal.normal()).exp(),
+                _ => sd,
+            })
+            .collect();
+        let blocks = (0..repeats).map(|_| {
             let lean = match regime {
                 Regime::Drift => 2.0 * sd * dice.normal.normal(),
                 _ => 0.0,
@@ -173,11 +180,41 @@ fn race(regime: Regime, repeats: u32, seed: u64, races: &mut Races) {
                 y + lean + restart(regime, own[cell], &mut dice)
             };
             cells.iter().enumerate().map(start).collect()
+        });
+        Some(Self {
+            blocks: blocks.collect(),
+            cells,
+            dice,
         })
-        .collect();
+    }
+
+    fn observations(&self) -> Vec<Observation> {
+        let blocks = (1..).zip(&self.blocks);
+        let of_block = |(block, scores): (u32, &Vec<f64>)| {
+            let scores = scores.iter().enumerate();
+            let observations = scores.map(|(cell, &y)| Observation { cell, block, y });
+            observations.collect::<Vec<_>>()
+        };
+        blocks.flat_map(of_block).collect()
+    }
+}
+
+/// Plays one landscape both ways with the same starts.
+fn race(regime: Regime, repeats: u32, seed: u64, races: &mut Races) {
+    let Some(mut played) = Played::of(regime, repeats, seed) else {
+        return;
+    };
+    let whole = played.observations();
+    let Played {
+        cells,
+        blocks,
+        dice,
+    } = &mut played;
+    // Start and nodes together.
+    let seconds: Vec<f64> = cells.iter().map(|_| dice.between(60.0, 180.0)).collect();
     let mut running = vec![true; cells.len()];
     let mut observations = Vec::new();
-    for (number, block) in (1..).zip(&blocks) {
+    for (number, block) in (1..).zip(blocks.iter()) {
         for cell in (0..cells.len()).filter(|&cell| running[cell]) {
             let y = block[cell];
             observations.push(Observation {
@@ -214,16 +251,8 @@ fn race(regime: Regime, repeats: u32, seed: u64, races: &mut Races) {
             break;
         }
     }
-    let whole = (1..).zip(&blocks).flat_map(|(number, block)| {
-        let observation = move |(cell, &y)| Observation {
-            cell,
-            block: number,
-            y,
-        };
-        block.iter().enumerate().map(observation)
-    });
-    let (raced, champion) = pick(&cells, observations, seed);
-    let (exhaustive, _) = pick(&cells, whole.collect(), seed);
+    let (raced, champion) = pick(cells, observations, seed);
+    let (exhaustive, _) = pick(cells, whole, seed);
     let best = cells
         .iter()
         .map(|cell| cell.0)
@@ -278,33 +307,11 @@ fn racing(regimes: &[Regime]) {
 }
 
 fn decide(regime: Regime, repeats: u32, seed: u64, count: &mut Count) {
-    let mut dice = Dice {
-        uniform: SplitMix64::new(seed),
-        normal: Normals::new(seed ^ 0x5EED),
-    };
-    let cells = landscape(&mut dice);
-    if cells.len() < 2 {
+    let Some(played) = Played::of(regime, repeats, seed) else {
         return;
-    }
-    let sd = dice.between(0.01, 0.10);
-    let own: Vec<f64> = cells
-        .iter()
-        .map(|_| match regime {
-            Regime::UnequalNoise => sd * (0.3 * dice.normal.normal()).exp(),
-            _ => sd,
-        })
-        .collect();
-    let mut observations = Vec::new();
-    for block in 1..=repeats {
-        let lean = match regime {
-            Regime::Drift => 2.0 * sd * dice.normal.normal(),
-            _ => 0.0,
-        };
-        for (cell, &(y, _)) in cells.iter().enumerate() {
-            let y = y + lean + restart(regime, own[cell], &mut dice);
-            observations.push(Observation { cell, block, y });
-        }
-    }
+    };
+    let cells = &played.cells;
+    let observations = played.observations();
     let fit = Fit::of(cells.len(), observations);
     let noise = fit.noise().expect("two restarts tell the noise");
     for a in 0..cells.len() {
