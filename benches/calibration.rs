@@ -1,13 +1,17 @@
-//! Are the intervals and the champions what they claim to be? Landscapes whose truth is known,
-//! in five regimes of noise, decided by the code that decides runs.
+//! Are the intervals and the champions what they claim to be, and what do racing and pruning
+//! save? Landscapes whose truth is known, in five regimes of noise, decided by the code that
+//! decides runs.
 //!
 //! `cargo bench --bench calibration` prints the tables of docs/RANKING.md.
 
 use gridrun::decide::confidence::{ENOUGH, LEAST_DEGREES};
 use gridrun::decide::draws::{Normals, chances};
 use gridrun::decide::fit::{Fit, Observation};
+use gridrun::decide::replay::{Asked, RawTable, Settings, of_table, play};
+use gridrun::outcome::Outcome;
 use gridrun::plan::race::{Entrant, Odds, judge};
 use gridrun::random::SplitMix64;
+use gridrun::spec::experiment::Strategy;
 
 const LANDSCAPES: u64 = 500;
 const MARGIN: f64 = 0.02;
@@ -127,6 +131,99 @@ fn main() {
         }
     }
     racing(&regimes);
+    println!();
+    println!(
+        "| die | of these started | proved by another's death | engine-seconds of deaths, of starting each |"
+    );
+    println!("| --: | --: | --: | --: |");
+    for (low, high) in [(0.2, 0.35), (0.35, 0.5), (0.5, 0.7)] {
+        deaths(low, high);
+    }
+}
+
+/// Configurations that run out of memory from a size of the cache on, which the other axes shift:
+/// how many of them are started until the rest is proved dead. Played by the code that runs.
+fn deaths(low: f64, high: f64) {
+    let (mut dead, mut started, mut proved, mut spent, mut whole) = (0, 0, 0, 0.0, 0.0);
+    for seed in 0..LANDSCAPES {
+        let mut dice = Dice {
+            uniform: SplitMix64::new(seed),
+            normal: Normals::new(seed ^ 0xDEAD),
+        };
+        let sizes = 3 + dice.uniform.below(4) as usize;
+        let others = 2 + dice.uniform.below(3) as usize;
+        let share = dice.between(low, high);
+        let mut rows: Vec<[Option<String>; 7]> = Vec::new();
+        for other in 0..others {
+            // Where the wall is for this one, in values of the axis.
+            let wall = (1.0 - share) * sizes as f64 + 0.7 * dice.normal.normal();
+            for size in 0..sizes {
+                for inert in [false, true] {
+                    let is_dead = size as f64 + 0.5 > wall;
+                    let seconds = dice.between(60.0, 180.0) / if is_dead { 3.0 } else { 1.0 };
+                    let outcome = if is_dead { "host_oom" } else { "measured" };
+                    dead += u64::from(is_dead);
+                    whole += if is_dead { seconds } else { 0.0 };
+                    rows.push([
+                        Some(format!("{size}-{other}-{inert}")),
+                        Some(seconds.to_string()),
+                        Some(outcome.to_owned()),
+                        Some(((size as u64 + 1) << 30).to_string()),
+                        Some((8 << other).to_string()),
+                        Some(inert.to_string()),
+                        (!is_dead).then(|| "100".to_owned()),
+                    ]);
+                }
+            }
+        }
+        let n_rows = rows.len();
+        let column = |name: &str, at: usize| {
+            let values = rows.iter().map(|row| row[at].clone()).collect();
+            (name.to_owned(), values)
+        };
+        let same =
+            |name: &str, value: &str| (name.to_owned(), vec![Some(value.to_owned()); n_rows]);
+        let table = RawTable {
+            n_rows,
+            columns: vec![
+                column("cell", 0),
+                same("attempt", "1"),
+                column("startup_s", 1),
+                same("measure_s", "0"),
+                column("outcome", 2),
+                column("axis.kv-cache-memory-bytes", 3),
+                column("axis.max-num-seqs", 4),
+                column("axis.enable-chunked-prefill", 5),
+                column("metric.ms", 6),
+            ],
+        };
+        let asked = Asked {
+            objectives: vec!["ms:min".parse().expect("an objective")],
+            gates: Vec::new(),
+        };
+        let settings = Settings {
+            strategy: Strategy::Exhaustive,
+            repeats: Some(1),
+            seed: Some(seed),
+        };
+        let recording = of_table(&table, &asked, settings).expect("a table without a mistake");
+        let record = play(&recording.manifest, &recording.settled, None).record;
+        let died = record.settled.iter();
+        let died = died.filter(|one| matches!(one.outcome, Outcome::Infeasible(_)));
+        for one in died {
+            started += 1;
+            spent += one.took_ms / 1e3;
+        }
+        proved += record.skipped.len() as u64;
+    }
+    println!(
+        "| {:.0}-{:.0} % | {:.0} % | {:.0} % | {:.2} |",
+        100.0 * low,
+        100.0 * high,
+        100.0 * f64::from(started) / dead as f64,
+        100.0 * proved as f64 / dead as f64,
+        spent / whole,
+    );
 }
 
 /// What came of racing over all landscapes.

@@ -7,7 +7,7 @@ use crate::guard::stay::Stay;
 use crate::id::{AttemptId, RunId};
 use crate::manifest::RunEnding;
 use crate::measure::node::NodeReport;
-use crate::outcome::{Decided, Dropped, Settled, Skip};
+use crate::outcome::{Decided, Dropped, Forecast, Settled, Skip};
 use crate::time_scale::TimeScale;
 
 /// One fact, with its instant.
@@ -77,6 +77,12 @@ pub enum EventKind {
     RaceDecided {
         #[serde(flatten)]
         decided: Decided,
+    },
+    /// What is ahead, for a run that has a deadline: once something was measured, and at the end
+    /// of every block.
+    Forecast {
+        #[serde(flatten)]
+        forecast: Forecast,
     },
     /// Something outside is awaited.
     Waiting {
@@ -179,6 +185,9 @@ mod tests {
             },
             EventKind::RaceDecided {
                 decided: fixture::decided("b", 2),
+            },
+            EventKind::Forecast {
+                forecast: fixture::forecast(),
             },
             EventKind::Waiting {
                 what: "docker".to_owned(),

@@ -126,6 +126,20 @@ pub struct RunRecord {
     pub production: Option<Stay>,
 }
 
+impl RunRecord {
+    /// A run that is at work, with what it has settled so far.
+    pub fn open(manifest: Manifest, settled: Vec<Settled>) -> Self {
+        Self {
+            manifest,
+            settled,
+            skipped: Vec::new(),
+            race: Race::default(),
+            ending: RunEnding::Open,
+            production: None,
+        }
+    }
+}
+
 /// How far a run came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "kebab-case")]

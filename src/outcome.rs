@@ -210,6 +210,43 @@ pub struct Winner {
     pub probability: f64,
 }
 
+/// What is ahead of a run that has a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    pub deadline: jiff::Timestamp,
+    /// When every cell will have been started; `None` where every one was.
+    pub all_once: Option<jiff::Timestamp>,
+    pub ripeness: Ripeness,
+    /// When the block that `ripeness` names will have ended.
+    pub ripe_at: Option<jiff::Timestamp>,
+    /// When nothing will be left to start.
+    pub complete: jiff::Timestamp,
+    /// Starts that are left, and how many of them end before the deadline.
+    pub n_left: u32,
+    pub n_within: u32,
+}
+
+/// How far a ranking is from being decided, the nearest first: a cell within the margin of the
+/// best with enough probability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Ripeness {
+    /// It is.
+    Decided,
+    /// Likely at the end of this block, if the means stay where they are.
+    Block { block: u32 },
+    /// Too few degrees of freedom for probabilities; there are enough after this block.
+    StatedFrom { block: u32 },
+    /// Likely with so many blocks beyond those that are planned.
+    Beyond { more: u32 },
+    /// There are enough degrees of freedom with so many blocks beyond those that are planned.
+    StatedBeyond { more: u32 },
+    /// The best differ by about the margin.
+    Never,
+    /// Nothing is ranked, or a single cell.
+    Unknown,
+}
+
 /// A cell that is not started, for the death of another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Skip {

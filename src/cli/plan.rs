@@ -13,7 +13,7 @@ use crate::manifest::HostFacts;
 use crate::matrix::cell::{Cell, SetBy, Setting};
 use crate::outcome::{Measured, Outcome};
 use crate::plan::check::Checked;
-use crate::plan::estimate::{Basis, Estimate, Pace, estimate};
+use crate::plan::estimate::{Basis, Estimate, Pace, estimate, rounded};
 use crate::spec::experiment::{Pruning, Strategy};
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::{RuntimeChoice, StandInProfile};
@@ -65,6 +65,10 @@ fn as_json(checked: &Checked, estimate: &Estimate) -> serde_json::Value {
         "strategy": checked.experiment.run.strategy,
         "prune": checked.experiment.run.pruning,
         "retries_invalid": checked.experiment.run.retries_invalid,
+        "deadline": checked.experiment.run.deadline.map(|deadline| json!({
+            "seconds": deadline.as_secs_f64(),
+            "n_starts_within": estimate.n_within(deadline),
+        })),
         "estimate": { "seconds": estimate.total.as_secs_f64(), "text": estimate.to_string() },
     })
 }
@@ -121,6 +125,14 @@ fn as_text(checked: &Checked, estimate: &Estimate) -> String {
         count(checked.cells.len(), "cell"),
         count(repeats as usize, "repeat"),
     );
+    if let Some(deadline) = experiment.run.deadline {
+        let n_cells = u32::try_from(checked.cells.len()).unwrap_or(u32::MAX);
+        text += &format!(
+            "deadline {}: {}\n",
+            rounded(deadline),
+            room(estimate, deadline, n_cells)
+        );
+    }
     text += match experiment.run.strategy {
         Strategy::Exhaustive => "every cell that lives is started in every block\n",
         Strategy::Race => {
@@ -136,6 +148,29 @@ fn as_text(checked: &Checked, estimate: &Estimate) -> String {
         Pruning::Off => "every cell is started, whatever dies before it (prune = false)\n",
     };
     text
+}
+
+/// What a deadline has time for, if everything lives.
+fn room(estimate: &Estimate, deadline: Duration, n_cells: u32) -> String {
+    let n = estimate.n_within(deadline);
+    if n >= estimate.n_starts {
+        return "room for all of it".to_owned();
+    }
+    let blocks = n.checked_div(n_cells).unwrap_or(0);
+    format!(
+        "room for about {n} of {}, {}",
+        count(estimate.n_starts as usize, "start"),
+        match blocks {
+            0 => "so not every cell is started once".to_owned(),
+            blocks => format!(
+                "so every cell is started {}",
+                match blocks {
+                    1 => "once".to_owned(),
+                    blocks => format!("{blocks} times"),
+                }
+            ),
+        }
+    )
 }
 
 /// What every cell gets unless something sets it otherwise.

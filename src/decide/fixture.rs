@@ -30,7 +30,7 @@ mod crowd;
 mod spared;
 
 pub(crate) use crowd::crowd;
-pub(crate) use spared::{decided, dropped, skip};
+pub(crate) use spared::{decided, dropped, forecast, skip};
 
 /// What one attempt measured, before it is made into a node report.
 pub(crate) struct Numbers {

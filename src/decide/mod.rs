@@ -11,6 +11,7 @@ pub mod estimate;
 pub mod fit;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod forecast;
 pub mod frame;
 pub mod hint;
 pub mod night;

@@ -8,7 +8,7 @@ use crate::decide::confidence::ENOUGH;
 use crate::decide::decision::{CellResult, Decision, Ranking};
 use crate::decide::number;
 use crate::decide::reading;
-use crate::manifest::{Manifest, RunEnding, RunRecord};
+use crate::manifest::{Manifest, RunRecord};
 use crate::measure::metric::Scale;
 use crate::measure::node::NodeStatus;
 use crate::outcome::{Decided, DropCause, Dropped, Race, Settled, Winner};
@@ -23,14 +23,7 @@ pub fn judge(manifest: &Manifest, settled: &[Settled], race: &Race, ended: u32) 
         Strategy::Race => {}
     }
     let until = settled.iter().filter(|one| one.block <= ended).cloned();
-    let record = RunRecord {
-        manifest: manifest.clone(),
-        settled: until.collect(),
-        skipped: Vec::new(),
-        race: Race::default(),
-        production: None,
-        ending: RunEnding::Open,
-    };
+    let record = RunRecord::open(manifest.clone(), until.collect());
     let decision = Decision::of(&record);
     let experiment = &manifest.experiment;
     let rankings: Vec<&Ranking<'_>> = std::iter::once(&decision.ranking)

@@ -7,8 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use crate::decide::decision::Decision;
 use crate::decide::race;
 use crate::id::CellId;
-use crate::manifest::{Manifest, RunEnding, RunRecord};
-use crate::outcome::{Outcome, Race, Settled};
+use crate::manifest::{Manifest, RunRecord};
+use crate::outcome::{Outcome, Settled};
 use crate::plan::blocks::{plan, remaining};
 use crate::plan::pace;
 use crate::plan::proof;
@@ -46,14 +46,7 @@ pub fn play(manifest: &Manifest, recorded: &[Settled], deadline: Option<f64>) ->
             .or_default()
             .push_back(attempt);
     }
-    let mut record = RunRecord {
-        manifest: manifest.clone(),
-        settled: Vec::new(),
-        skipped: Vec::new(),
-        race: Race::default(),
-        production: None,
-        ending: RunEnding::Open,
-    };
+    let mut record = RunRecord::open(manifest.clone(), Vec::new());
     let mut short: Vec<String> = Vec::new();
     let mut judged = 0;
     let mut is_cut = false;

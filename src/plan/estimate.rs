@@ -47,6 +47,16 @@ pub fn estimate(n_starts: u32, n_nodes: u32, start: Pace, nodes: Pace) -> Estima
     }
 }
 
+impl Estimate {
+    /// Starts that end within this time, each of them as long as the mean.
+    pub fn n_within(&self, time: Duration) -> u32 {
+        let each = self.start.each.saturating_add(self.nodes.each);
+        let n = time.as_nanos().checked_div(each.as_nanos());
+        let n = n.and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX);
+        n.min(self.n_starts)
+    }
+}
+
 impl fmt::Display for Estimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let starts = plural(self.n_starts, "start");
@@ -115,7 +125,7 @@ fn seconds(each: Duration) -> String {
 }
 
 /// `41 s`, `41 min`, `2 h 05 min`.
-fn rounded(total: Duration) -> String {
+pub fn rounded(total: Duration) -> String {
     let seconds = total.as_secs_f64().round();
     let minutes = (seconds / 60.0).round();
     if seconds < 100.0 {

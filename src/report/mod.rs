@@ -31,6 +31,7 @@ mod table;
 mod terminal;
 mod text;
 mod tradeoff;
+mod unfinished;
 mod view;
 mod wording;
 mod workload;

@@ -353,6 +353,8 @@ fn single_starts_of_stand_ins_that_were_stopped() {
 - The run was stopped: interrupted by Ctrl-C.
 - 4 starts have settled, 6 were planned.
 - Not measured yet: `e`, `f`.
+- 2 starts are left; by what attempts took so far, that is about 3 min.
+- Not decided, by the objectives: probabilities would take 3 more repeats than planned.
 
 Run `20261124T044826Z-3f9a` of `Qwen/Qwen3-32B-AWQ`, started at 2026-11-24T04:48:26Z, stopped at 2026-11-24T05:03:26Z. Configurations: 6; starts asked for: 6; starts settled: 4.
 

@@ -15,6 +15,7 @@ use crate::measure::metric::MetricDef;
 use crate::outcome::{Outcome, Settled, Standing};
 use crate::report::race;
 use crate::report::text::Prose;
+use crate::report::unfinished;
 use crate::report::view::{About, Sentence, VerdictKind, VerdictView};
 use crate::spec::experiment::{Experiment, Goal, Objective};
 use crate::spec::flag::Knob;
@@ -110,6 +111,7 @@ impl<'a> Wording<'a> {
             let words = format!("Measured in fewer than {repeats} starts: ");
             sentences.push(Prose::new(words).names(fewer).words("."));
         }
+        sentences.extend(unfinished::sentences(self.record, self.decision));
         sentences
     }
 

@@ -14,12 +14,12 @@ use crate::matrix::cell::Cell;
 use crate::measure::profiling::ProfilingBuilder;
 use crate::outcome::{Outcome, Race, Settled, Skip};
 use crate::plan::blocks::{PlannedAttempt, remaining};
-use crate::plan::pace;
 use crate::plan::proof;
 use crate::plan::redo::Redo;
 use crate::runner::attempt::{Aftermath, Attempt, AttemptError, Ended};
 use crate::runner::cancel::Cancel;
 use crate::runner::card_memory::{self, Reading};
+use crate::runner::deadline::Deadline;
 use crate::runner::meter::{Gpu, Host};
 use crate::runner::ports::{Journal, Launch, Load, Runtime, RuntimeError, StoreError};
 use crate::runner::recorder::Recorder;
@@ -151,12 +151,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
 
     /// `Ok(None)`: nothing is left. `Ok(Some(reason))`: somebody wanted it to stop here.
     async fn carry_out(&mut self) -> Result<Option<String>, RunError> {
-        let deadline = self
-            .manifest
-            .experiment
-            .run
-            .deadline
-            .and_then(|within| Instant::now().checked_add(within));
+        let mut deadline = Deadline::of(self.manifest);
         self.recorder.record(EventKind::RunStarted {
             run: self.manifest.run.clone(),
             experiment: self.manifest.experiment.name.clone(),
@@ -180,6 +175,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         loop {
             self.skip_the_proven()?;
             self.judge_race(n_before, &mut judged)?;
+            self.forecast(n_before, &mut deadline)?;
             let Some(planned) = self.next(n_before) else {
                 return Ok(None);
             };
@@ -187,10 +183,14 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
                 let because = self.cancel.because();
                 return Ok(Some(because.unwrap_or("the user stopped it").to_owned()));
             }
-            if let Some(because) = deadline.and_then(|end| self.too_late(end, &planned)) {
+            if let Some(because) = deadline.too_late(self.manifest, &planned, &self.settled) {
                 return Ok(Some(because));
             }
-            let over = self.attempt(&planned).await?;
+            let cancel = self.cancel;
+            let over = tokio::select! {
+                over = self.attempt(&planned) => over?,
+                never = deadline.enforce(cancel) => match never {},
+            };
             match over.aftermath {
                 Aftermath::GoOn => n_lost_in_a_row = 0,
                 Aftermath::AwaitRuntime { left } => {
@@ -219,22 +219,15 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         Ok(())
     }
 
-    /// Why the attempt is not started: by what is known, it cannot end before the deadline.
-    fn too_late(&self, deadline: Instant, planned: &PlannedAttempt) -> Option<String> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Some("the deadline has passed".to_owned());
+    /// Says what is ahead, where there is a deadline and something new to say.
+    fn forecast(&mut self, n_before: usize, deadline: &mut Deadline) -> Result<(), StoreError> {
+        let now = self.recorder.now();
+        let left = self.left(n_before);
+        let ahead = deadline.forecast(now, self.manifest, &self.settled, &self.race, &left);
+        match ahead {
+            Some(forecast) => self.recorder.record(EventKind::Forecast { forecast }),
+            None => Ok(()),
         }
-        let expected = pace::expected_ms(&planned.cell, &self.settled)?;
-        let expected = Duration::try_from_secs_f64(expected / 1e3).ok()?;
-        let expected = self.manifest.speed.real(expected);
-        (expected > left).then(|| {
-            format!(
-                "the deadline is {:.0} s away, and the next attempt would take about {:.0} s",
-                left.as_secs_f64(),
-                expected.as_secs_f64()
-            )
-        })
     }
 
     /// Racing, at the end of every block: records who is started no more, and whether all is
@@ -262,9 +255,13 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
         Ok(())
     }
 
-    /// What to start next. Failures of earlier processes are forgiven: whoever resumes a run has
-    /// put right what stopped it.
     fn next(&self, n_before: usize) -> Option<PlannedAttempt> {
+        self.left(n_before).into_iter().next()
+    }
+
+    /// What is left to start, in order. Failures of earlier processes are forgiven: whoever
+    /// resumes a run has put right what stopped it.
+    fn left(&self, n_before: usize) -> Vec<PlannedAttempt> {
         let counted = self
             .settled
             .iter()
@@ -275,8 +272,6 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             .map(|(_, settled)| settled);
         let redo = Redo::of(&self.manifest.experiment, self.plan.len());
         remaining(self.plan, counted, &self.skipped, &self.race, &redo)
-            .into_iter()
-            .next()
     }
 
     async fn attempt(&mut self, planned: &PlannedAttempt) -> Result<Over, RunError> {

@@ -14,6 +14,7 @@ pub mod recorder;
 pub mod sampler;
 
 mod card_memory;
+mod deadline;
 mod source;
 
 #[cfg(test)]

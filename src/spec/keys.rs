@@ -327,7 +327,7 @@ pub const RUN: &[Key] = &[
     optional(
         "deadline",
         Shape::Duration,
-        "No attempt is started after this long.",
+        "By this long after the start nothing is at work any more.",
     ),
     default(
         "token-times",

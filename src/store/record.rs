@@ -45,6 +45,7 @@ pub fn read(dir: &RunDir) -> Result<RunRecord, StoreError> {
             | EventKind::AttemptPhase { .. }
             | EventKind::NodeStarted { .. }
             | EventKind::NodeFinished { .. }
+            | EventKind::Forecast { .. }
             | EventKind::Waiting { .. }
             | EventKind::Notice { .. } => {}
         }

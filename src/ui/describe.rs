@@ -1,5 +1,9 @@
 //! Events in words: one line each, free of control characters.
 
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
+
+use crate::decide::forecast;
 use crate::decide::number;
 use crate::decide::plain::plain;
 use crate::decide::race;
@@ -54,6 +58,9 @@ pub fn line(event: &RunEvent) -> Option<String> {
             race::cause(&dropped.cause)
         )),
         EventKind::RaceDecided { decided } => Some(race::decided(decided)),
+        EventKind::Forecast { forecast: ahead } => {
+            Some(forecast::told(ahead, &|at| time_of_day(at, event.at)))
+        }
         EventKind::Waiting { what } => Some(what.clone()),
         EventKind::Notice { text } => Some(text.clone()),
         EventKind::RunEnded { ending } => Some(match ending {
@@ -68,6 +75,23 @@ pub fn line(event: &RunEvent) -> Option<String> {
         | EventKind::NodeFinished { .. } => None,
     }
     .map(|text| plain(&text))
+}
+
+/// The time of day where this machine stands, with the day where it is not that of `now`.
+pub fn time_of_day(at: Timestamp, now: Timestamp) -> String {
+    let zone = TimeZone::system();
+    in_words(
+        &at.to_zoned_datetime(zone.clone()),
+        &now.to_zoned_datetime(zone),
+    )
+}
+
+fn in_words(at: &ZonedDateTime, now: &ZonedDateTime) -> String {
+    let format = match at.date() == now.date() {
+        true => "%H:%M",
+        false => "%a %H:%M",
+    };
+    at.strftime(format).to_string()
 }
 
 /// What the attempt at work is doing.
@@ -175,5 +199,17 @@ mod tests {
             @r#"d (start 2): infeasible after 95.0 s: kv_cache_too_small while starting (kv_profile): ValueError: To serve at least one request with the models's max seq len (40960), (10.00 GiB KV cache is needed, which is…"#
         );
         insta::assert_snapshot!(settlement(&fixture::cancelled("c", 1)), @r#"c (start 1): cancelled after 95.0 s"#);
+    }
+
+    #[test]
+    fn an_end_on_another_day_names_the_day() {
+        let time = |text: &str| {
+            text.parse::<Timestamp>()
+                .unwrap()
+                .to_zoned_datetime(TimeZone::UTC)
+        };
+        let now = time("2026-11-24T22:30:00Z");
+        assert_eq!(in_words(&time("2026-11-24T23:05:00Z"), &now), "23:05");
+        assert_eq!(in_words(&time("2026-11-25T02:05:00Z"), &now), "Wed 02:05");
     }
 }

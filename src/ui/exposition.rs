@@ -87,6 +87,7 @@ impl Exposition {
             | EventKind::NodeFinished { .. }
             | EventKind::CellDropped { .. }
             | EventKind::RaceDecided { .. }
+            | EventKind::Forecast { .. }
             | EventKind::Waiting { .. }
             | EventKind::Notice { .. } => {}
         }

@@ -6,8 +6,7 @@
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ZonedDateTime};
+use jiff::Timestamp;
 
 use crate::decide::plain::plain;
 use crate::event::{EventKind, RunEvent};
@@ -138,40 +137,9 @@ fn finish(now: Timestamp, tally: &Tally) -> String {
     let Some(at) = tally.rest().and_then(|rest| now.checked_add(rest).ok()) else {
         return String::new();
     };
-    let zone = TimeZone::system();
-    let time = time_of(
-        &at.to_zoned_datetime(zone.clone()),
-        &now.to_zoned_datetime(zone),
-    );
-    format!(", done about {time}")
-}
-
-/// The time of day, with the day where it is not today.
-fn time_of(at: &ZonedDateTime, now: &ZonedDateTime) -> String {
-    let format = match at.date() == now.date() {
-        true => "%H:%M",
-        false => "%a %H:%M",
-    };
-    at.strftime(format).to_string()
+    format!(", done about {}", describe::time_of_day(at, now))
 }
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is a constant that was tried")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_end_on_another_day_names_the_day() {
-        let time = |text: &str| {
-            text.parse::<Timestamp>()
-                .unwrap()
-                .to_zoned_datetime(TimeZone::UTC)
-        };
-        let now = time("2026-11-24T22:30:00Z");
-        assert_eq!(time_of(&time("2026-11-24T23:05:00Z"), &now), "23:05");
-        assert_eq!(time_of(&time("2026-11-25T02:05:00Z"), &now), "Wed 02:05");
-    }
 }

@@ -56,3 +56,24 @@ fn a_cycle_is_shown_whole() {
         ran.err
     );
 }
+
+#[test]
+fn a_plan_says_what_its_deadline_has_room_for() {
+    let folder = Folder::new();
+    let text = folder.read("experiments/small.toml");
+    // Nothing was measured: a start of a stand-in and its node are assumed.
+    for (deadline, expected) in [
+        ("10h", "deadline 10 h 00 min: room for all of it"),
+        (
+            "1ms",
+            "room for about 0 of 6 starts, so not every cell is started once",
+        ),
+    ] {
+        let with = text.replace("seed = 7", &format!("seed = 7\ndeadline = \"{deadline}\""));
+        folder.write("experiments/small.toml", &with);
+        let ran = folder
+            .gridrun(&["plan", "experiments/small.toml"])
+            .ends_with_code(0);
+        assert!(ran.out.contains(expected), "{}", ran.out);
+    }
+}

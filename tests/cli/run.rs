@@ -229,3 +229,34 @@ fn a_cell_that_a_death_proves_dead_is_skipped_unless_the_file_says_otherwise() {
     assert_eq!(started, ["gpu-mem-0.55_prefix-on", "gpu-mem-0.6_prefix-on"]);
     assert!(skipped.is_empty(), "{skipped:?}");
 }
+
+#[test]
+fn a_run_with_a_deadline_says_what_it_has_time_for() {
+    let folder = Folder::new();
+    let text = folder
+        .read("experiments/small.toml")
+        .replace("seed = 7", "seed = 7\ndeadline = \"10h\"");
+    folder.write("experiments/small.toml", &text);
+    let ran = folder
+        .gridrun(&["experiments/small.toml"])
+        .ends_with_code(0);
+    let told: Vec<&str> = ran
+        .err
+        .lines()
+        .filter(|line| line.contains("deadline "))
+        .collect();
+    // Once something was measured, and at the end of the first block.
+    assert_eq!(told.len(), 2, "{}", ran.err);
+    assert!(
+        told[0].contains("every configuration started once by"),
+        "{told:?}"
+    );
+    assert!(told[1].contains("probabilities would take"), "{told:?}");
+    let forecasts: Vec<_> = folder
+        .journal()
+        .into_iter()
+        .filter(|event| event["event"] == "forecast")
+        .collect();
+    assert_eq!(forecasts[1]["all_once"], serde_json::Value::Null);
+    assert_eq!(forecasts[1]["ripeness"]["state"], "stated-beyond");
+}

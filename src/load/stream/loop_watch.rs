@@ -11,7 +11,7 @@ use crate::measure::histogram::Histogram;
 use crate::measure::summary::Summary;
 
 /// How often the loop is looked at.
-const BEAT: Duration = Duration::from_millis(10);
+const BEAT: Duration = Duration::from_millis(25);
 
 /// Watches from its start until it is dropped. The timers of tokio are exact to a millisecond,
 /// and always late rather than early: a loop at rest shows 0 to 2 ms.

@@ -33,6 +33,7 @@ pub(super) fn short(event: &RunEvent) -> String {
         EventKind::CellSkipped { skip } => format!("skip {}", skip.cell_name),
         EventKind::CellDropped { dropped } => format!("drop {}", dropped.cell_name),
         EventKind::RaceDecided { .. } => "decided".to_owned(),
+        EventKind::Forecast { .. } => "forecast".to_owned(),
         EventKind::Waiting { .. } => "waiting".to_owned(),
         EventKind::Notice { .. } => "notice".to_owned(),
         EventKind::ProductionReturned { .. } => "production".to_owned(),
