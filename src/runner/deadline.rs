@@ -93,3 +93,61 @@ impl Deadline {
 }
 
 const PASSED: &str = "the deadline has passed";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::RunEnding;
+    use crate::runner::bench::{Bench, Script, manifest};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_starts_nothing_more() {
+        let mut bench = Bench::new(&["a", "bb"], &[Script::Serves]);
+        bench.manifest = manifest(&["a", "bb"], 1, Some(Duration::from_secs(3)));
+        let ran = bench.run().await;
+        assert_eq!(ran.finished.settled.len(), 1);
+        assert!(
+            matches!(&ran.finished.ending, RunEnding::Stopped { because, .. } if because.contains("deadline"))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_cannot_end_before_the_deadline_is_not_started() {
+        let bench = |seconds| {
+            let mut bench = Bench::new(&["a", "bb"], &[const { Script::Serves }; 4]);
+            bench.manifest = manifest(&["a", "bb"], 2, Some(Duration::from_secs(seconds)));
+            bench
+        };
+        let whole = bench(1000).run().await;
+        let took = whole.finished.settled[0].took_ms / 1e3;
+        let ran = bench((2.5 * took) as u64).run().await;
+        assert_eq!(ran.finished.settled.len(), 2);
+        assert!(
+            matches!(&ran.finished.ending, RunEnding::Stopped { because, .. } if because.contains("the next attempt would take about"))
+        );
+        // Foretold once something was measured, and again when a block had ended.
+        let foretold: Vec<usize> = (0..whole.events.len())
+            .filter(|&at| whole.events[at] == "forecast")
+            .collect();
+        assert_eq!(foretold.len(), 2, "{:?}", whole.events);
+        assert!(
+            foretold
+                .iter()
+                .all(|&at| whole.events[at - 1] == "measured")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_stops_an_attempt_that_outlives_it() {
+        let mut bench = Bench::new(&["a"], &[Script::NeverReady]);
+        bench.manifest = manifest(&["a"], 1, Some(Duration::from_secs(3)));
+        let begun = tokio::time::Instant::now();
+        let ran = bench.run().await;
+        assert!(begun.elapsed() < Duration::from_secs(60));
+        assert_eq!(ran.finished.settled[0].outcome, Outcome::Cancelled);
+        assert!(
+            matches!(&ran.finished.ending, RunEnding::Stopped { because, .. } if because == "the deadline has passed")
+        );
+        assert_eq!(ran.trace.last().unwrap(), "stop gracefully");
+    }
+}
