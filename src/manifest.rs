@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::guard::stay::Stay;
-use crate::id::RunId;
+use crate::id::{CellId, RunId};
 use crate::matrix::cell::Cell;
 use crate::outcome::{Race, RuntimeFacts, Settled, Skip};
 use crate::spec::experiment::Experiment;
@@ -37,10 +37,37 @@ pub struct Manifest {
     pub scenario: Option<Scenario>,
     pub runtime: RuntimeFacts,
     pub host: HostFacts,
+    /// What makes it a night; `None` for any other run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub night: Option<NightOrders>,
     /// How much starts differed in earlier runs of the experiment on the same ground, per
     /// ranking; empty where there was none, and in runs of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prior_noise: Vec<PriorNoise>,
+}
+
+/// What a night was told when it began: whoever brings it to its end judges it by this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NightOrders {
+    /// The champion in force when it began.
+    pub champion: CellId,
+    /// The cell whose last start carries the `age` nodes; `None` where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ages: Option<CellId>,
+    /// Whoever dethrones the champion reigns.
+    pub promote: bool,
+    /// Who is told; `None` for nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Notify>,
+}
+
+/// Where the message of a night goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notify {
+    /// The environment variable that holds the URL; the URL itself may be a secret.
+    pub variable: String,
+    /// `json`, `slack` or `ntfy`.
+    pub form: String,
 }
 
 /// What earlier runs tell of the noise in one ranking. It is kept with the run, so that its

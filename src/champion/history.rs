@@ -8,6 +8,7 @@ use crate::id::CellId;
 use crate::manifest::RunRecord;
 use crate::matrix::cell::Cell;
 use crate::outcome::{Outcome, Standing};
+use crate::report::nightly::age::Aged;
 
 /// One start of a night; a cell that was not started has one row in block 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,12 +21,16 @@ pub struct HistoryRow {
     pub cell: String,
     pub cell_name: String,
     pub block: u32,
-    /// `measured`, `died`, `failed`, `cancelled`, `skipped`.
+    /// `measured`, `died`, `failed`, `cancelled`, `skipped` (proved to die), `unstarted`.
     pub outcome: String,
     /// The score of the start; `None` where it has none.
     pub score: Option<f64>,
     /// Why its cell may not reign: a gate that it missed.
     pub rejected: Option<String>,
+    /// Hours for which it aged, in the engine's time; `None` where it did not.
+    pub aged_h: Option<f64>,
+    /// What says that it ages; `None` where nothing does.
+    pub ages: Option<String>,
     /// [`Conditions`] as JSON.
     pub conditions: String,
     pub verdict: Call,
@@ -43,6 +48,15 @@ pub struct PastNight {
     pub verdict: Call,
     pub state: String,
     pub cells: Vec<CellNight>,
+    pub aged: Vec<PastAge>,
+}
+
+/// That a cell aged in a night.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastAge {
+    pub cell: CellId,
+    /// What says that it ages; `None` where nothing does.
+    pub finding: Option<String>,
 }
 
 /// The cells of a run as a night sees them, in the order of its manifest.
@@ -82,6 +96,7 @@ pub fn cells_of(record: &RunRecord, decision: &Decision<'_>) -> Vec<CellNight> {
 pub fn rows(
     record: &RunRecord,
     cells: &[CellNight],
+    aged: &[Aged],
     verdict: Call,
     state: &str,
 ) -> Vec<HistoryRow> {
@@ -103,10 +118,13 @@ pub fn rows(
             outcome: outcome.to_owned(),
             score,
             rejected: cell.rejected.clone(),
+            aged_h: None,
+            ages: None,
             conditions: conditions.clone(),
             verdict,
             state: state.to_owned(),
         };
+        let is_proved_dead = record.skipped.iter().any(|skip| skip.cell == cell.cell);
         let n = rows.len();
         for settled in record
             .settled
@@ -125,7 +143,18 @@ pub fn rows(
             });
         }
         if rows.len() == n {
-            rows.push(row(0, "skipped", None));
+            rows.push(match is_proved_dead {
+                true => row(0, "skipped", None),
+                false => row(0, "unstarted", None),
+            });
+        }
+        let of_cell = &mut rows[n..];
+        for one in aged.iter().filter(|one| one.cell == cell.cell) {
+            let row = of_cell.iter_mut().rev().find(|row| row.block == one.block);
+            if let Some(row) = row {
+                row.aged_h = Some(one.lasted_h);
+                row.ages = one.finding();
+            }
         }
     }
     // A disturbed start that was made again has the place's score only once.
@@ -151,12 +180,17 @@ pub fn nights(rows: &[HistoryRow]) -> Vec<PastNight> {
                 verdict: row.verdict,
                 state: row.state.clone(),
                 cells: Vec::new(),
+                aged: Vec::new(),
             });
         }
         let Some(night) = nights.last_mut() else {
             continue;
         };
         let id = CellId::stored(&row.cell);
+        night.aged.extend(row.aged_h.map(|_| PastAge {
+            cell: id.clone(),
+            finding: row.ages.clone(),
+        }));
         let at = night.cells.iter().position(|cell| cell.cell == id);
         let cell = match at {
             Some(at) => &mut night.cells[at],
@@ -218,6 +252,43 @@ pub fn changes(nights: &[PastNight], champion: &CellId, conditions: &Conditions)
         .map_or_else(Vec::new, |before| conditions.changes_since(before))
 }
 
+/// The night said something of it; not where it ended before the first start of the cell.
+fn was_tried(cell: &CellNight) -> bool {
+    !cell.scores.is_empty() || cell.n_died > 0 || cell.rejected.is_some()
+}
+
+/// The cells that aged, the latest first.
+pub fn aged_lately(nights: &[PastNight]) -> Vec<CellId> {
+    let latest_first = nights
+        .iter()
+        .rev()
+        .flat_map(|night| night.aged.iter().rev());
+    latest_first.map(|age| age.cell.clone()).collect()
+}
+
+/// What says that the champion ages, by the last of its starts that did, tonight or before under
+/// the same conditions.
+pub fn champion_ages(
+    tonight: &[Aged],
+    nights: &[PastNight],
+    champion: &CellId,
+    conditions: &Conditions,
+) -> Option<String> {
+    if let Some(now) = tonight.iter().rev().find(|aged| aged.cell == *champion) {
+        return now.finding();
+    }
+    let same = |night: &&PastNight| {
+        let before = night.conditions.as_ref();
+        before.is_some_and(|before| conditions.changes_since(before).is_empty())
+    };
+    let mut before = nights
+        .iter()
+        .rev()
+        .filter(same)
+        .flat_map(|night| &night.aged);
+    before.find(|age| age.cell == *champion)?.finding.clone()
+}
+
 /// All cells of the matrix but the champion, as candidates.
 pub fn candidates(
     cells: &[Cell],
@@ -235,7 +306,10 @@ pub fn candidates(
             last_ran: nights
                 .iter()
                 .rev()
-                .position(|night| night.cells.iter().any(|one| one.cell == cell.id))
+                .position(|night| {
+                    let mut ran = night.cells.iter().filter(|one| was_tried(one));
+                    ran.any(|one| one.cell == cell.id)
+                })
                 .map(|back| back + 1),
             standing: Candidacy::of(&cell.id, &judged, margin),
         })
@@ -261,7 +335,7 @@ mod tests {
         let record = record();
         let decision = Decision::of(&record);
         let cells = cells_of(&record, &decision);
-        let rows = rows(&record, &cells, Call::Holds, "holds");
+        let rows = rows(&record, &cells, &[], Call::Holds, "holds");
         let night = nights(&rows).remove(0);
         assert_eq!(night.run, record.manifest.run.to_string());
         assert_eq!(night.verdict, Call::Holds);
@@ -284,7 +358,7 @@ mod tests {
         let record = record();
         let decision = Decision::of(&record);
         let cells = cells_of(&record, &decision);
-        let rows = rows(&record, &cells, Call::Regressed, "x");
+        let rows = rows(&record, &cells, &[], Call::Regressed, "x");
         let past = nights(&rows);
         let mut now = Conditions::of(&record.manifest);
         let champion = &cells[0].cell;
@@ -304,7 +378,7 @@ mod tests {
         let cells = cells_of(&record, &decision);
         // Cells that the night did not choose are not in it.
         let chosen = [cells[0].clone(), cells[1].clone()];
-        let past = nights(&rows(&record, &chosen, Call::Holds, "holds"));
+        let past = nights(&rows(&record, &chosen, &[], Call::Holds, "holds"));
         let now = Conditions::of(&record.manifest);
         let found = candidates(&record.manifest.cells, &past, &cells[0].cell, &now, 0.02);
         assert_eq!(found.len(), record.manifest.cells.len() - 1);

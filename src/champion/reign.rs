@@ -127,6 +127,11 @@ pub fn reigning(reigns: &[Reign]) -> Option<&Champion> {
     throne(reigns).pop()
 }
 
+/// The list as it was at an instant.
+pub fn until(reigns: &[Reign], at: jiff::Timestamp) -> &[Reign] {
+    &reigns[..reigns.partition_point(|reign| reign.at <= at)]
+}
+
 /// Those whose turn may come again by rolling back, the one in force last.
 pub fn throne(reigns: &[Reign]) -> Vec<&Champion> {
     let mut throne = Vec::new();

@@ -23,9 +23,9 @@ use crate::guard::stay::Stay;
 use crate::host::proc::ProcHost;
 use crate::id::{RunId, sha256_hex};
 use crate::load::{HttpLoad, Lateness};
-use crate::manifest::{Engines, Manifest, RunEnding, RunRecord, SourceCopy};
+use crate::manifest::{Engines, Manifest, NightOrders, RunEnding, RunRecord, SourceCopy};
 use crate::outcome::{Race, RuntimeFacts, Settled};
-use crate::plan::blocks::{PlannedAttempt, plan};
+use crate::plan::ageing::planned;
 use crate::plan::check::Checked;
 use crate::plan::reuse::reusable;
 use crate::runner::cancel::Cancel;
@@ -55,12 +55,13 @@ pub(super) fn new_run(
     scenario: Option<(Scenario, Source)>,
     output: &RunOutput,
 ) -> anyhow::Result<Exit> {
-    new_run_in(checked, engines, speed, scenario, output).map(|(exit, _)| exit)
+    new_run_in(checked, None, engines, speed, scenario, output).map(|(exit, _)| exit)
 }
 
-/// The same, and where the run lies; nowhere where none was begun.
+/// The same, perhaps as a night, and where the run lies; nowhere where none was begun.
 pub(super) fn new_run_in(
     checked: Checked,
+    night: Option<NightOrders>,
     engines: Engines,
     speed: TimeScale,
     scenario: Option<(Scenario, Source)>,
@@ -105,6 +106,7 @@ pub(super) fn new_run_in(
                 scenario,
                 runtime: facts,
                 host: host::facts(gpu.describe()),
+                night,
                 prior_noise: Vec::new(),
             };
             let mut earlier = earlier::comparable(&dir, &manifest);
@@ -139,10 +141,8 @@ pub(super) fn new_run_in(
     Ok((exit, is_there.then_some(dir)))
 }
 
-/// Goes on with a run that is on disk.
+/// Goes on with a run that is on disk, at an absolute path.
 pub(super) fn go_on(dir: RunDir, output: &RunOutput) -> anyhow::Result<Exit> {
-    let root = std::path::absolute(dir.root()).context("cannot tell where the run lies")?;
-    let dir = RunDir::at(root);
     let stored = record::read(&dir)?;
     let (engines, speed, profile) = (
         stored.manifest.engines,
@@ -483,15 +483,6 @@ fn kept(dir: &RunDir) -> String {
     format!(
         "the run is kept; go on with `gridrun resume {}`",
         shell_words::quote(&dir.root().to_string_lossy())
-    )
-}
-
-/// The attempts of a run, in order: the same for every process that works on it.
-pub(super) fn planned(manifest: &Manifest) -> Vec<PlannedAttempt> {
-    plan(
-        &manifest.cells,
-        manifest.experiment.run.repeats,
-        manifest.experiment.run.seed,
     )
 }
 

@@ -11,9 +11,11 @@ use crate::cli::{check, host, source};
 use crate::exit::Exit;
 use crate::manifest::HostFacts;
 use crate::matrix::cell::{Cell, SetBy, Setting};
+use crate::measure::metric::WorkloadKind;
 use crate::outcome::{Measured, Outcome};
+use crate::plan::ageing;
 use crate::plan::check::Checked;
-use crate::plan::estimate::{Basis, Estimate, Pace, estimate, rounded};
+use crate::plan::estimate::{Ageing, Basis, Estimate, Pace, estimate, rounded};
 use crate::spec::experiment::{Pruning, Strategy};
 use crate::spec::flag::{FlagName, FlagValue};
 use crate::spec::profile::{RuntimeChoice, StandInProfile};
@@ -117,7 +119,11 @@ fn as_text(checked: &Checked, estimate: &Estimate) -> String {
         } else {
             format!(" after {}", after.join(", "))
         };
-        text += &format!("  {name} ({}){after}\n", workload.kind().name());
+        let once = match workload.is_ageing() {
+            true => ", once for each cell, in its start of the last block",
+            false => "",
+        };
+        text += &format!("  {name} ({}){after}{once}\n", workload.kind().name());
     }
     let repeats = experiment.run.repeats;
     text += &format!(
@@ -238,12 +244,15 @@ pub(super) fn count(n: usize, what: &str) -> String {
 /// How long it will take: by what earlier runs of this experiment measured, else by what their
 /// absence leaves to assume.
 fn time(checked: &Checked, results: &Path) -> Estimate {
-    time_of(checked, results, n_starts(checked))
+    let n_cells = u32::try_from(checked.cells.len()).unwrap_or(u32::MAX);
+    time_of(checked, results, n_starts(checked), n_cells)
 }
 
-/// The time of so many starts.
-pub(super) fn time_of(checked: &Checked, results: &Path, n_starts: u32) -> Estimate {
-    let n_nodes = u32::try_from(checked.experiment.workloads.len()).unwrap_or(u32::MAX);
+/// The time of so many starts, of which so many carry the `age` nodes.
+pub(super) fn time_of(checked: &Checked, results: &Path, n_starts: u32, n_ageing: u32) -> Estimate {
+    let workloads = checked.experiment.workloads.iter();
+    let usual = workloads.filter(|workload| !workload.is_ageing());
+    let n_nodes = u32::try_from(usual.count()).unwrap_or(u32::MAX);
     let engine = &checked.experiment.profile.engine;
     let (start, node) = match (engine.runtime, &checked.experiment.profile.stand_in) {
         (RuntimeChoice::StandIn, Some(StandInProfile { start_up, .. })) => {
@@ -271,6 +280,10 @@ pub(super) fn time_of(checked: &Checked, results: &Path, n_starts: u32) -> Estim
         n_nodes,
         pace(start, |(start, _)| *start),
         pace(node * n_nodes, |(_, nodes)| *nodes),
+        Ageing {
+            n_starts: n_ageing,
+            each: ageing::lasts(&checked.experiment),
+        },
     )
 }
 
@@ -310,7 +323,11 @@ fn earlier_attempts(checked: &Checked, results: &Path) -> Vec<(Duration, Duratio
 }
 
 fn split(took_ms: f64, measured: &Measured) -> (Duration, Duration) {
-    let nodes: f64 = measured.nodes.iter().filter_map(|node| node.took_ms).sum();
     let seconds = |ms: f64| Duration::from_secs_f64((ms / 1e3).max(0.0));
-    (seconds(took_ms - nodes), seconds(nodes))
+    let of = |ages: bool| -> f64 {
+        let nodes = measured.nodes.iter();
+        let nodes = nodes.filter(|node| (node.kind == WorkloadKind::Age) == ages);
+        nodes.filter_map(|node| node.took_ms).sum()
+    };
+    (seconds(took_ms - of(true) - of(false)), seconds(of(false)))
 }

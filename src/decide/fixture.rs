@@ -26,6 +26,7 @@ use crate::spec::profile::{
 use crate::spec::workload::kv_cache::KvCacheSpec;
 use crate::time_scale::TimeScale;
 
+pub(crate) mod ageing;
 mod crowd;
 mod spared;
 
@@ -370,6 +371,7 @@ pub(crate) fn record(settled: Vec<Settled>) -> RunRecord {
             engines: Engines::Docker,
             speed: TimeScale::ONE,
             scenario: None,
+            night: None,
             prior_noise: Vec::new(),
             runtime: RuntimeFacts {
                 runtime: "docker 20.10.24, API 1.41".to_owned(),

@@ -384,5 +384,24 @@ pub fn draw(candidates: &[Candidate], k: usize) -> Vec<CellId> {
         .collect()
 }
 
+/// Who ages tonight: the champion, unless it did so the last time; then the challenger that did so
+/// longest ago, one that never did first. `aged` are those that did in earlier nights, the latest
+/// first.
+pub fn whose_age<'a>(
+    champion: &'a CellId,
+    challengers: &'a [CellId],
+    aged: &[CellId],
+) -> &'a CellId {
+    let ago = |cell: &CellId| aged.iter().position(|one| one == cell);
+    if ago(champion) != Some(0) {
+        return champion;
+    }
+    let never = usize::MAX;
+    challengers
+        .iter()
+        .min_by_key(|cell| std::cmp::Reverse(ago(cell).unwrap_or(never)))
+        .unwrap_or(champion)
+}
+
 #[cfg(test)]
 mod tests;

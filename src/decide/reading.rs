@@ -52,6 +52,15 @@ impl<'a> Start<'a> {
         })
     }
 
+    /// The node ran, and what it measured was the engine.
+    pub fn ran(&self, node: &str) -> bool {
+        let mut nodes = self.measured.nodes.iter();
+        nodes.any(|report| match report.status {
+            NodeStatus::Completed | NodeStatus::Failed { .. } => report.node == node,
+            NodeStatus::Invalid { .. } | NodeStatus::Skipped { .. } => false,
+        })
+    }
+
     /// The how-manyth start of its cell.
     pub fn number(&self) -> u32 {
         self.settled.attempt.number.0

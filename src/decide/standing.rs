@@ -80,17 +80,34 @@ pub struct GateResult {
 ///
 /// A gate on a proportion (success rate) is a safety gate and must hold in every attempt; any
 /// other must hold for the mean. A metric that one attempt could not measure misses the gate in
-/// both cases: the slow or broken attempt is the very one that yields no number.
+/// both cases: the slow or broken attempt is the very one that yields no number. A gate on a node
+/// that ages is judged by the starts that aged to their end, and by nobody where there are none.
 pub fn judge_gates(experiment: &Experiment, starts: &[Start<'_>]) -> Vec<GateResult> {
-    let judge =
-        |gate: &Gate| judge_gate(gate, reading::definition(experiment, &gate.metric), starts);
+    let judge = |gate: &Gate| {
+        let metric = reading::definition(experiment, &gate.metric);
+        judge_gate(
+            gate,
+            metric,
+            experiment.is_ageing(&gate.metric.node),
+            starts,
+        )
+    };
     experiment.gates.iter().map(judge).collect()
 }
 
-fn judge_gate(gate: &Gate, metric: Option<&MetricDef>, starts: &[Start<'_>]) -> GateResult {
+fn judge_gate(
+    gate: &Gate,
+    metric: Option<&MetricDef>,
+    is_ageing: bool,
+    starts: &[Start<'_>],
+) -> GateResult {
     let scale = metric.map_or(Scale::Ratio, |metric| metric.scale);
     let node = gate.metric.node.as_str();
-    let starts = reading::undisturbed(starts, &[node]);
+    let aged: Vec<&Start<'_>> = starts.iter().filter(|start| start.ran(node)).collect();
+    let starts = match is_ageing {
+        true => aged,
+        false => reading::undisturbed(starts, &[node]),
+    };
     let is_disturbed = starts.iter().any(|start| start.is_invalid(node));
     let result = |held: bool, value: Option<f64>, finding: String| GateResult {
         gate: gate.text.clone(),
@@ -101,6 +118,9 @@ fn judge_gate(gate: &Gate, metric: Option<&MetricDef>, starts: &[Start<'_>]) -> 
         borderline: false,
         is_disturbed: is_disturbed && !held,
     };
+    if is_ageing && starts.is_empty() {
+        return result(true, None, "none of its starts has aged".to_owned());
+    }
     let mut values = Vec::new();
     for start in starts {
         match start.gated_value(&gate.metric, scale) {
@@ -205,8 +225,10 @@ fn nothing_measured(settled: &[&Settled], tally: Tally) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::fixture::ageing::ageing;
     use crate::decide::fixture::{self, Numbers};
     use crate::diagnose::FailureClass;
+    use crate::measure::node::{MetricValue, NodeStatus};
 
     fn stand_with(gates: &[&str], attempts: &[Settled]) -> (Standing, Vec<GateResult>) {
         let mut experiment = fixture::experiment();
@@ -270,6 +292,36 @@ mod tests {
             rejected(&["kv-cache.ttft_repeat_ms.p50 < 95 ms"], &attempts),
             "kv-cache.ttft_repeat_ms.p50 < 95 ms: 95.0 ms (mean of 2 starts)"
         );
+    }
+
+    #[test]
+    fn a_gate_on_age_is_judged_by_the_starts_that_aged() {
+        let judged = |aged: Option<NodeStatus>| {
+            let mut experiment = fixture::experiment();
+            experiment.workloads.push(ageing("grow"));
+            experiment.gates = vec![fixture::gate("grow.success_rate >= 1")];
+            let mut attempts = [1, 2].map(|n| fixture::measured("a", n, Numbers::new(900.0, 80.0)));
+            if let (Some(status), Outcome::Measured(measured)) = (aged, &mut attempts[1].outcome) {
+                let mut report = measured.nodes[0].clone();
+                report.node = "grow".to_owned();
+                report.status = status;
+                let rate = MetricValue::Scalar(1.0);
+                report.metrics = [("success_rate".to_owned(), rate)].into();
+                measured.nodes.push(report);
+            }
+            let starts: Vec<Start<'_>> = attempts.iter().filter_map(Start::of).collect();
+            judge_gates(&experiment, &starts).remove(0)
+        };
+        let because = || "cut short".to_owned();
+        let unaged = judged(None);
+        assert!(unaged.held);
+        assert_eq!(unaged.finding, "none of its starts has aged");
+        assert_eq!(
+            judged(Some(NodeStatus::Invalid { because: because() })),
+            unaged
+        );
+        let aged = judged(Some(NodeStatus::Completed));
+        assert_eq!((aged.held, aged.value), (true, Some(1.0)));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::load::fake_vllm::{BLOCK, FakeVllm};
 use crate::load::http_load::HttpLoad;
 use crate::load::stream::RequestLimits;
@@ -46,6 +48,7 @@ pub async fn run_with(
         upstream: &[],
         requests: &requests,
         beside: &NothingBeside,
+        over: &CancellationToken::new(),
     };
     let report = run_calmly(load, server, node).await;
     NodeRecord {

@@ -202,6 +202,7 @@ impl Load for HttpLoad {
             requests: node.requests,
             upstream: node.upstream,
             beside: node.beside,
+            over: node.over,
         };
         let mut report = workload::run(&context, &node.workload.spec).await;
         self.judge(&mut report, &streamer, &watch);

@@ -20,17 +20,19 @@ pub enum WorkloadKind {
     Reasoning,
     ToolCalling,
     Stability,
+    Age,
     Load,
     Command,
 }
 
 impl WorkloadKind {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::KvCache,
         Self::Conversation,
         Self::Reasoning,
         Self::ToolCalling,
         Self::Stability,
+        Self::Age,
         Self::Load,
         Self::Command,
     ];
@@ -43,6 +45,7 @@ impl WorkloadKind {
             Self::Reasoning => "reasoning",
             Self::ToolCalling => "tool-calling",
             Self::Stability => "stability",
+            Self::Age => "age",
             Self::Load => "load",
             Self::Command => "command",
         }
@@ -57,6 +60,7 @@ impl WorkloadKind {
             Self::Reasoning => kind::reasoning::METRICS,
             Self::ToolCalling => kind::tool_calling::METRICS,
             Self::Stability => kind::stability::METRICS,
+            Self::Age => kind::age::METRICS,
             Self::Load => kind::load::METRICS,
             Self::Command => kind::command::METRICS,
         }

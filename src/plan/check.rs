@@ -3,7 +3,7 @@
 
 use crate::matrix::cell::Cell;
 use crate::matrix::{Excluded, Folded, expand};
-use crate::plan::{dag, fit, handover};
+use crate::plan::{ageing, dag, fit, handover};
 use crate::spec::Loaded;
 use crate::spec::diagnostic::{Diagnostic, Sources, has_errors};
 use crate::spec::experiment::Experiment;
@@ -48,6 +48,7 @@ pub fn check(loaded: Loaded) -> Result<Checked, Rejected> {
     diagnostics.extend(expansion.diagnostics);
     diagnostics.extend(fit::check(&experiment, &expansion.cells));
     diagnostics.extend(handover::check(&experiment));
+    diagnostics.extend(ageing::check(&experiment));
     let node_order = dag::order(&experiment.workloads).unwrap_or_else(|cycles| {
         diagnostics.extend(cycles);
         Vec::new()

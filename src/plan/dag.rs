@@ -13,7 +13,8 @@ use crate::spec::diagnostic::{Diagnostic, Span};
 use crate::spec::experiment::Workload;
 
 /// Names of the nodes in the order in which they run: every node after all of its predecessors,
-/// and among those that could run next the one that stands first in the file.
+/// and among those that could run next the one that stands first in the file; those that age an
+/// engine last, because it may not survive them.
 ///
 /// # Errors
 ///
@@ -28,20 +29,21 @@ pub fn order(workloads: &[Workload]) -> Result<Vec<String>, Vec<Diagnostic>> {
         .node_indices()
         .map(|node| graph.edges_directed(node, Direction::Incoming).count())
         .collect();
-    let mut next: BinaryHeap<Reverse<usize>> = waits
+    let turn = |index: usize| Reverse((workloads[index].is_ageing(), index));
+    let mut next: BinaryHeap<Reverse<(bool, usize)>> = waits
         .iter()
         .enumerate()
         .filter(|(_, waits)| **waits == 0)
-        .map(|(index, _)| Reverse(index))
+        .map(|(index, _)| turn(index))
         .collect();
     let mut order = Vec::with_capacity(workloads.len());
-    while let Some(Reverse(index)) = next.pop() {
+    while let Some(Reverse((_, index))) = next.pop() {
         order.push(workloads[index].name.clone());
         for edge in graph.edges(NodeIndex::new(index)) {
             let follower = edge.target().index();
             waits[follower] -= 1;
             if waits[follower] == 0 {
-                next.push(Reverse(follower));
+                next.push(turn(follower));
             }
         }
     }

@@ -28,21 +28,31 @@ pub struct Estimate {
     pub start: Pace,
     /// All nodes of one attempt together.
     pub nodes: Pace,
+    pub ageing: Ageing,
     pub total: Duration,
 }
 
-/// Estimates `n_starts` attempts, each a start and all nodes. Starts that die are counted as if
+/// Starts that carry `age` nodes, and how long these take in each: as the file says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ageing {
+    pub n_starts: u32,
+    pub each: Duration,
+}
+
+/// Estimates `n_starts` attempts, each a start and all nodes but those that age. Starts that die are counted as if
 /// they lived: which ones do is not known before.
-pub fn estimate(n_starts: u32, n_nodes: u32, start: Pace, nodes: Pace) -> Estimate {
+pub fn estimate(n_starts: u32, n_nodes: u32, start: Pace, nodes: Pace, ageing: Ageing) -> Estimate {
     let total = start
         .each
         .saturating_add(nodes.each)
-        .saturating_mul(n_starts);
+        .saturating_mul(n_starts)
+        .saturating_add(ageing.each.saturating_mul(ageing.n_starts));
     Estimate {
         n_starts,
         n_nodes,
         start,
         nodes,
+        ageing,
         total,
     }
 }
@@ -66,6 +76,10 @@ impl fmt::Display for Estimate {
             n => format!("{} for its {n} nodes", seconds(self.nodes.each)),
         };
         write!(f, "about {} for {starts}, ", rounded(self.total))?;
+        if !self.ageing.each.is_zero() {
+            let (each, n) = (rounded(self.ageing.each), self.ageing.n_starts);
+            write!(f, "{each} of age in {n} of them, ")?;
+        }
         match (self.start.basis, self.nodes.basis) {
             (Basis::Assumed, Basis::Assumed) => write!(
                 f,
@@ -163,32 +177,56 @@ mod tests {
     fn an_estimate_says_what_it_rests_on() {
         for (estimate, text) in [
             (
-                estimate(36, 2, assumed(60_000), assumed(10_000)),
+                estimate(36, 2, assumed(60_000), assumed(10_000), Ageing::default()),
                 "about 42 min for 36 starts, assuming 60 s per start and 10 s for its 2 nodes: \
                  nothing of this experiment was measured yet",
             ),
             (
-                estimate(1, 1, assumed(300), assumed(1_000)),
+                estimate(1, 1, assumed(300), assumed(1_000), Ageing::default()),
                 "about 1 s for 1 start, assuming 0.3 s per start and 1 s for its node: \
                  nothing of this experiment was measured yet",
             ),
             (
-                estimate(12, 2, measured(58_300, 1), assumed(9_800)),
+                estimate(
+                    12,
+                    2,
+                    measured(58_300, 1),
+                    assumed(9_800),
+                    Ageing::default(),
+                ),
                 "about 14 min for 12 starts, by 58 s per start (measured in 1 attempt), \
                  assuming 9.8 s for its 2 nodes",
             ),
             (
-                estimate(12, 2, assumed(60_000), measured(9_800, 4)),
+                estimate(
+                    12,
+                    2,
+                    assumed(60_000),
+                    measured(9_800, 4),
+                    Ageing::default(),
+                ),
                 "about 14 min for 12 starts, assuming 60 s per start, by 9.8 s for its 2 nodes \
                  (measured in 4 attempts)",
             ),
             (
-                estimate(120, 2, measured(60_000, 12), measured(5_000, 12)),
+                estimate(
+                    120,
+                    2,
+                    measured(60_000, 12),
+                    measured(5_000, 12),
+                    Ageing::default(),
+                ),
                 "about 2 h 10 min for 120 starts, by 60 s per start and 5 s for its 2 nodes \
                  (both measured in 12 attempts)",
             ),
             (
-                estimate(97, 2, measured(59_000, 12), measured(1_000, 8)),
+                estimate(
+                    97,
+                    2,
+                    measured(59_000, 12),
+                    measured(1_000, 8),
+                    Ageing::default(),
+                ),
                 "about 97 min for 97 starts, by 59 s per start (measured in 12 attempts) and 1 s \
                  for its 2 nodes (measured in 8 attempts)",
             ),
@@ -203,7 +241,13 @@ mod tests {
             each: Duration::MAX,
             basis: Basis::Assumed,
         };
-        assert_eq!(estimate(u32::MAX, 1, huge, huge).total, Duration::MAX);
-        assert_eq!(estimate(0, 1, assumed(1), assumed(1)).total, Duration::ZERO);
+        assert_eq!(
+            estimate(u32::MAX, 1, huge, huge, Ageing::default()).total,
+            Duration::MAX
+        );
+        assert_eq!(
+            estimate(0, 1, assumed(1), assumed(1), Ageing::default()).total,
+            Duration::ZERO
+        );
     }
 }

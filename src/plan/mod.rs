@@ -1,6 +1,7 @@
 //! From a read experiment to what is to be run: its cells, the order of its nodes, its starts in
 //! randomised blocks, and what of them is left.
 
+pub mod ageing;
 pub mod blocks;
 pub mod check;
 pub mod dag;
@@ -16,4 +17,4 @@ pub mod shuffle;
 
 pub use blocks::{PlannedAttempt, plan, remaining};
 pub use check::{Checked, Rejected, check};
-pub use estimate::{Basis, Estimate, Pace, estimate};
+pub use estimate::{Ageing, Basis, Estimate, Pace, estimate};

@@ -1,10 +1,12 @@
 //! How long an attempt will take, by those that settled: what a deadline is kept by.
 
 use crate::id::CellId;
+use crate::measure::metric::WorkloadKind;
 use crate::outcome::{Outcome, Settled};
 
-/// Milliseconds of the engine's time for the next attempt of a cell: the mean of its measured
-/// ones, else of everybody's; `None` before anything was measured. A start that dies is shorter.
+/// Milliseconds of the engine's time for the next attempt of a cell, without what ages: the mean of
+/// its measured ones, else of everybody's; `None` before anything was measured. A start that dies is
+/// shorter, and an `age` node ends with the run.
 pub fn expected_ms(cell: &CellId, settled: &[Settled]) -> Option<f64> {
     let measured = || {
         let measured = |one: &&Settled| matches!(one.outcome, Outcome::Measured(_));
@@ -15,8 +17,17 @@ pub fn expected_ms(cell: &CellId, settled: &[Settled]) -> Option<f64> {
         (n > 0).then(|| took.iter().sum::<f64>() / n as f64)
     };
     let own = measured().filter(|one| one.attempt.cell == *cell);
-    mean(own.map(|one| one.took_ms).collect())
-        .or_else(|| mean(measured().map(|one| one.took_ms).collect()))
+    mean(own.map(took_ms).collect()).or_else(|| mean(measured().map(took_ms).collect()))
+}
+
+fn took_ms(one: &Settled) -> f64 {
+    let Outcome::Measured(measured) = &one.outcome else {
+        return one.took_ms;
+    };
+    let nodes = measured.nodes.iter();
+    let ageing = nodes.filter(|node| node.kind == WorkloadKind::Age);
+    let aged_ms: f64 = ageing.filter_map(|node| node.took_ms).sum();
+    (one.took_ms - aged_ms).max(0.0)
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use crate::id::{AttemptId, AttemptNo, CellId};
 use crate::manifest::{Manifest, RunRecord};
 use crate::measure::node::NodeStatus;
 use crate::outcome::{Origin, Outcome, Settled};
+use crate::plan::ageing::ages;
 use crate::plan::blocks::PlannedAttempt;
+use crate::spec::experiment::Workload;
 
 /// Attempts of the earlier runs, the latest first, in the places of the plan that they fill.
 ///
@@ -17,6 +19,7 @@ use crate::plan::blocks::PlannedAttempt;
 ///   wrong is no evidence.
 /// - Measured with all nodes completed, or died of the cell's own making; the latest of a cell
 ///   decides whether it lives.
+/// - In no place that is to age: nobody knows by an earlier start how this one does after hours.
 /// - Made by the run that tells of it: what it took over itself is taken from where it was made.
 pub fn reusable(
     plan: &[PlannedAttempt],
@@ -41,7 +44,15 @@ pub fn reusable(
         }
     }
     let mut used: HashMap<&CellId, usize> = HashMap::new();
+    let has_age = manifest
+        .experiment
+        .workloads
+        .iter()
+        .any(Workload::is_ageing);
     let taken = plan.iter().filter_map(|planned| {
+        if has_age && ages(manifest, planned) {
+            return None;
+        }
         let used = used.entry(&planned.cell).or_default();
         let &(record, one) = found.get(&planned.cell)?.get(*used)?;
         *used += 1;

@@ -52,3 +52,4 @@ pub use grid::Paint;
 pub use load_run::load_run;
 pub use stamp::Stamp;
 pub use view::FORMAT;
+pub use wording::span;

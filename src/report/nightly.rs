@@ -1,12 +1,16 @@
 //! A night for people and for gates: one line, a page, and JUnit XML. Opens no file.
 
+pub mod age;
+
 use std::fmt::Write;
 
 use serde::Serialize;
 
 use crate::decide::night::{Against, Call, ChallengerSays, Judgement};
+use crate::decide::number;
 use crate::decide::plain::plain;
 use crate::guard::stay::Stay;
+use crate::report::nightly::age::Aged;
 use crate::report::text::inline;
 
 /// Version of `night.json`.
@@ -28,6 +32,10 @@ pub struct NightReport {
     /// Why it is inconclusive whatever was measured.
     pub ended: Option<String>,
     pub judgement: Judgement,
+    /// What the `age` nodes of the night found.
+    pub aged: Vec<Aged>,
+    /// By the last of its starts that aged, tonight or before: why the champion ages.
+    pub champion_ages: Option<String>,
     /// Closer than this fraction is the same to the user.
     pub margin: f64,
     /// What is another one than in the last night.
@@ -65,7 +73,11 @@ impl NightReport {
             true => " production-down",
             false => "",
         };
-        format!("{} {about}{down}", self.verdict.name())
+        let ages = match self.champion_ages.is_some() {
+            true => " ages",
+            false => "",
+        };
+        format!("{} {about}{ages}{down}", self.verdict.name())
             .trim()
             .to_owned()
     }
@@ -105,6 +117,7 @@ impl NightReport {
                 .iter()
                 .map(|says| challenger(says, self.margin)),
         );
+        said.extend(self.aged.iter().map(Aged::clause));
         if let Some(promoted) = &self.promoted {
             said.push(format!("{promoted} reigns from now on"));
         }
@@ -146,6 +159,31 @@ impl NightReport {
         line(bullets.join("\n"));
         if let Some(stay) = self.production.as_ref().filter(|stay| !stay.is_down()) {
             line(format!("{}.", inline(&stay.told())));
+        }
+        for aged in self.aged.iter().filter(|aged| !aged.drifts.is_empty()) {
+            line(format!(
+                "## How {} aged in {}",
+                inline(&aged.name),
+                inline(&aged.node)
+            ));
+            let mut table = "| of | at the end | per hour | 95 % interval | where it leads |\n\
+                 | --- | --- | --- | --- | --- |"
+                .to_owned();
+            for drift in &aged.drifts {
+                let number = number::significant;
+                let _ = write!(
+                    table,
+                    "\n| {} ({}) | {} | {} | {} to {} | {} |",
+                    drift.of.name(),
+                    drift.of.unit(),
+                    number(drift.last),
+                    number(drift.per_hour),
+                    number(drift.low),
+                    number(drift.high),
+                    drift.course(),
+                );
+            }
+            line(table);
         }
         if !self.earlier.is_empty() {
             line("## Earlier nights".to_owned());
@@ -358,6 +396,8 @@ mod tests {
             verdict: judgement.call,
             ended: None,
             judgement,
+            aged: Vec::new(),
+            champion_ages: None,
             margin: 0.02,
             changed: Vec::new(),
             reigns_since: None,

@@ -6,6 +6,8 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::attest::{self, Attestation};
 use crate::diagnose::{Failure, Phase, Service};
 use crate::event::{AttemptPhase, EventKind};
@@ -16,7 +18,7 @@ use crate::measure::profiling::{ProfilingBrief, ProfilingBuilder};
 use crate::measure::prompt::PromptBook;
 use crate::outcome::{EndState, EngineFacts, Outcome};
 use crate::runner::cancel::Cancel;
-use crate::runner::conclusion::{Seen, Story, cached_against_orders, conclude, refused};
+use crate::runner::conclusion::{Seen, Served, Story, cached_against_orders, conclude, refused};
 use crate::runner::meter::{Gpu, Host};
 use crate::runner::nodes::{NodeWatcher, Nodes, NodesEnding, dying_takes_at_most};
 use crate::runner::ports::{
@@ -94,7 +96,7 @@ enum Cut<T> {
 #[derive(Debug, Default)]
 struct Way {
     /// `None` until it was proved ready.
-    ready_since: Option<tokio::time::Instant>,
+    ready_since: Option<Instant>,
     /// Requests of workloads that it answered in full.
     n_answered: u64,
 }
@@ -124,7 +126,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
     /// When results cannot be stored, or the runtime cannot serve any cell.
     pub async fn run(mut self) -> Result<Ended, AttemptError> {
         self.phase(AttemptPhase::Starting)?;
-        let ordered = tokio::time::Instant::now();
+        let ordered = Instant::now();
         let started = tokio::select! {
             biased;
             started = self.runtime.start(&self.launch) => started,
@@ -192,7 +194,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
     }
 
     /// Begins to watch what the engine does to the machine.
-    fn sampler(&mut self, engine: &R::Engine, ordered: tokio::time::Instant) -> Sampler {
+    fn sampler(&mut self, engine: &R::Engine, ordered: Instant) -> Sampler {
         let watched = Watched {
             gpu: Arc::clone(self.gpu),
             host: Arc::clone(self.host),
@@ -218,7 +220,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         &mut self,
         engine: &mut R::Engine,
         sampler: &Sampler,
-        ordered: tokio::time::Instant,
+        ordered: Instant,
         way: &mut Way,
     ) -> Result<Story, AttemptError> {
         let target = Target {
@@ -244,7 +246,7 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         let ready_after_ms = scale.told_ms(ordered.elapsed());
         let gauges = self.load.gauges(server.target());
         sampler.serving(server.origin(), Arc::clone(server.activity()), gauges);
-        way.ready_since = Some(tokio::time::Instant::now());
+        way.ready_since = Some(Instant::now());
         self.phase(AttemptPhase::Attesting)?;
         let observed = match self.while_serving(engine, self.load.facts(&server)).await? {
             Cut::Done(Ok(observed)) => observed,
@@ -297,6 +299,12 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
         // Those of a node that was cut short.
         watcher.keep(&requests)?;
         way.n_answered = requests.n_answered();
+        let served = Served {
+            ready_after_ms,
+            nodes: nodes.reports,
+            attestation,
+            facts,
+        };
         match nodes.ending {
             NodesEnding::Finished => {
                 if let Some(found) = cached_against_orders(self.cell, requests.n_cached()) {
@@ -313,11 +321,14 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
                         .journal()
                         .keep_metrics(&self.launch.attempt, &observed.metrics_text)?;
                 }
-                Ok(Story::Served {
-                    ready_after_ms,
-                    nodes: nodes.reports,
-                    attestation,
-                    facts,
+                Ok(Story::Served(served))
+            }
+            NodesEnding::EngineExited { node, after } if self.experiment.is_ageing(&node) => {
+                Ok(Story::DiedAgeing {
+                    served,
+                    node,
+                    after,
+                    verdict: None,
                 })
             }
             NodesEnding::EngineExited { node, after } => Ok(Story::Exited {
@@ -330,7 +341,15 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
                 because,
             } => {
                 let failure = Failure::unresponsive(Phase::Serving, &because, &engine.log());
-                Ok(Story::Verdict(failure.during(&node, after)))
+                Ok(match self.experiment.is_ageing(&node) {
+                    true => Story::DiedAgeing {
+                        served,
+                        node,
+                        after,
+                        verdict: Some(failure),
+                    },
+                    false => Story::Verdict(failure.during(&node, after)),
+                })
             }
             NodesEnding::Cancelled => Ok(Story::Cancelled),
         }
@@ -441,10 +460,10 @@ impl<R: Runtime, L: Load, J: Journal> Attempt<'_, R, L, J> {
             Err(_) => Some(reference),
         };
         let outcome = match story {
-            Story::Served { .. } | Story::Cancelled | Story::RuntimeLost(_) => {
+            Story::Served(_) | Story::Cancelled | Story::RuntimeLost(_) => {
                 conclude(story, seen, &EndState::default(), log, log)
             }
-            Story::Exited { .. } | Story::Verdict(_) => {
+            Story::Exited { .. } | Story::Verdict(_) | Story::DiedAgeing { .. } => {
                 let lost = Failure::runtime_lost(seen.phase(), &error.to_string(), log);
                 conclude(
                     Story::RuntimeLost(lost),

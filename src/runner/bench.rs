@@ -16,7 +16,7 @@ use crate::measure::prompt::PromptBook;
 use crate::measure::request::{Instants, Request, RequestRole, Usage};
 use crate::measure::sample::GpuProcess;
 use crate::outcome::{EndState, Race, RuntimeFacts, Settled, Skip};
-use crate::plan::blocks::plan;
+use crate::plan::ageing::planned;
 use crate::runner::cancel::Cancel;
 use crate::runner::dispatcher::{Dispatcher, Finished};
 use crate::runner::meter::{EngineMeter, GaugeMeter};
@@ -33,6 +33,7 @@ use crate::spec::profile::{EngineProfile, Gpus, Network, Profile, RuntimeChoice}
 use crate::spec::workload::kv_cache::KvCacheSpec;
 use crate::time_scale::TimeScale;
 
+mod ageing;
 mod journal;
 mod short;
 mod watched;
@@ -60,6 +61,8 @@ pub enum Script {
     NeverAnswers,
     /// Serves until the node runs, then requests fail and the process exits a while later.
     DiesUnderLoad,
+    /// Serves, and exits when it has served for three hours.
+    DiesAgeing,
     /// As `Serves`; the engine says of a request that its prompt came from the cache.
     HitsItsCache,
     /// As `Serves`, and the client lags in the second node.
@@ -90,6 +93,7 @@ struct FakeEngine {
     trace: Trace,
     url: String,
     runs: Arc<AtomicBool>,
+    born: tokio::time::Instant,
 }
 
 impl Runtime for FakeRuntime {
@@ -122,6 +126,7 @@ impl Runtime for FakeRuntime {
                     trace: Arc::clone(&self.trace),
                     url,
                     runs: Arc::clone(&self.engine_runs),
+                    born: tokio::time::Instant::now(),
                 })
             }
         }
@@ -166,6 +171,10 @@ impl Engine for FakeEngine {
                 tokio::time::sleep(Duration::from_secs(8)).await;
                 Ok(())
             }
+            Script::DiesAgeing => {
+                tokio::time::sleep_until(self.born + Duration::from_secs(3 * 3600)).await;
+                Ok(())
+            }
             Script::RuntimeVanishes => {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 Err(RuntimeError::Unreachable {
@@ -184,7 +193,7 @@ impl Engine for FakeEngine {
     fn log(&self) -> String {
         match self.script {
             Script::Dies { log, .. } => log.to_owned(),
-            Script::DiesUnderLoad => {
+            Script::DiesUnderLoad | Script::DiesAgeing => {
                 "INFO:     Application startup complete.\n(APIServer pid=1) ERROR 11-24 03:16:59 \
                  [async_llm.py:731] vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an \
                  issue. See stack trace (above) for the root cause.\n"
@@ -216,7 +225,7 @@ impl Engine for FakeEngine {
                 oom_killed,
                 ..
             } => ended(true, exit_code, oom_killed),
-            Script::DiesUnderLoad => ended(true, 0, false),
+            Script::DiesUnderLoad | Script::DiesAgeing => ended(true, 0, false),
             Script::RuntimeVanishes => {
                 return Err(RuntimeError::Unreachable {
                     what: "the daemon is gone".to_owned(),
@@ -311,6 +320,9 @@ impl Load for FakeLoad {
         if let Some(cancel) = &self.stop_during_node {
             cancel.ask();
             std::future::pending::<()>().await;
+        }
+        if node.workload.is_ageing() {
+            return ageing::age(&node).await;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
         let url = &server.target().base_url;
@@ -468,6 +480,7 @@ pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Man
         engines: Engines::ProcessStandIn,
         speed: TimeScale::ONE,
         scenario: None,
+        night: None,
         prior_noise: Vec::new(),
         runtime: RuntimeFacts::default(),
         host: HostFacts::default(),
@@ -528,8 +541,7 @@ impl Bench {
             dying: AtomicBool::new(false),
             refusals: AtomicU32::new(0),
         };
-        let run = &self.manifest.experiment.run;
-        let planned = plan(&self.manifest.cells, run.repeats, run.seed);
+        let planned = planned(&self.manifest);
         let (watchers, _events) = mpsc::unbounded_channel();
         let events = Arc::clone(&self.journal.events);
         let finished = Dispatcher {

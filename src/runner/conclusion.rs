@@ -8,20 +8,27 @@ use crate::diagnose::{
     Consequence, Evidence, Failure, FailureClass, Phase, Service, diagnose, stage,
 };
 use crate::matrix::cell::Cell;
-use crate::measure::node::{NodeReport, NodeStatus};
+use crate::measure::kind::stability::Death;
+use crate::measure::node::{NodeDetail, NodeReport, NodeStatus};
 use crate::measure::sample::CardMemory;
 use crate::outcome::{EndState, EngineFacts, Measured, Outcome};
+use crate::report::span;
 use crate::spec::flag::FlagValue;
 
 /// What happened between start and stop.
 #[derive(Debug)]
 pub enum Story {
     /// The workload DAG came to its end.
-    Served {
-        ready_after_ms: f64,
-        nodes: Vec<NodeReport>,
-        attestation: Vec<Attestation>,
-        facts: EngineFacts,
+    Served(Served),
+    /// The engine ended, or was of no use any more, while it aged: a finding about its age, beside
+    /// whatever was measured before.
+    DiedAgeing {
+        served: Served,
+        node: String,
+        /// From the start of the node, in the engine's time.
+        after: Duration,
+        /// `None` where it ended by itself.
+        verdict: Option<Failure>,
     },
     /// The engine ended by itself; the log and the end state say why.
     Exited {
@@ -34,6 +41,15 @@ pub enum Story {
     /// The connection to the runtime broke.
     RuntimeLost(Failure),
     Cancelled,
+}
+
+/// What an engine that served left.
+#[derive(Debug)]
+pub struct Served {
+    pub ready_after_ms: f64,
+    pub nodes: Vec<NodeReport>,
+    pub attestation: Vec<Attestation>,
+    pub facts: EngineFacts,
 }
 
 /// What the runner knows of an engine beside its end.
@@ -89,31 +105,72 @@ pub fn conclude(story: Story, seen: &Seen, end: &EndState, log: &str, whole: &st
             of_failure(failure)
         }
         // It ended between its last request and the wish to stop it.
-        Story::Served { .. } if end.by_itself => {
+        Story::Served(_) if end.by_itself => {
             of_failure(diagnosed(seen, end, whole, Phase::Serving))
         }
-        Story::Served {
-            ready_after_ms,
-            nodes,
-            attestation,
-            facts,
-        } => {
-            let measured = nodes
-                .iter()
-                .any(|report| report.status == NodeStatus::Completed);
-            if measured {
-                Outcome::Measured(Measured {
-                    ready_after_ms,
-                    nodes,
-                    attestation,
-                    engine: facts,
+        Story::Served(served) => {
+            let reasons = reasons(&served.nodes);
+            let disturbed = served.nodes.iter().any(is_invalid);
+            served.measured().unwrap_or_else(|| {
+                of_failure(match disturbed {
+                    true => Failure::disturbed(&reasons, log),
+                    false => Failure::nothing_measured(&reasons, log),
                 })
-            } else if nodes.iter().any(is_invalid) {
-                of_failure(Failure::disturbed(&reasons(&nodes), log))
-            } else {
-                of_failure(Failure::nothing_measured(&reasons(&nodes), log))
-            }
+            })
         }
+        Story::DiedAgeing {
+            mut served,
+            node,
+            after,
+            verdict,
+        } => {
+            let failure = match verdict {
+                Some(verdict) => explained(verdict, seen, end, log),
+                None => diagnosed(seen, end, whole, Phase::Serving),
+            };
+            note_death(&mut served.nodes, &node, after, &failure);
+            let failure = failure.during(&node, after);
+            served.measured().unwrap_or_else(|| of_failure(failure))
+        }
+    }
+}
+
+impl Served {
+    /// `None` where no node was completed.
+    fn measured(self) -> Option<Outcome> {
+        let completed = |report: &NodeReport| report.status == NodeStatus::Completed;
+        self.nodes.iter().any(completed).then_some({
+            Outcome::Measured(Measured {
+                ready_after_ms: self.ready_after_ms,
+                nodes: self.nodes,
+                attestation: self.attestation,
+                engine: self.facts,
+            })
+        })
+    }
+}
+
+/// How the engine ended while it aged. What the machine did to it says nothing of its age.
+fn note_death(nodes: &mut [NodeReport], node: &str, after: Duration, failure: &Failure) {
+    let Some(report) = nodes.iter_mut().find(|report| report.node == node) else {
+        return;
+    };
+    let when = span(after.as_secs_f64() / 3600.0);
+    let because = format!(
+        "the engine died {when} into it: {}: {}",
+        failure.class, failure.explanation
+    );
+    if failure.consequence == Consequence::Machine {
+        report.status = NodeStatus::Invalid { because };
+        return;
+    }
+    report.status = NodeStatus::Failed { because };
+    if let Some(NodeDetail::Stability(detail)) = &mut report.detail {
+        detail.death = Some(Death {
+            after_ms: after.as_secs_f64() * 1e3,
+            class: failure.class.to_string(),
+            explanation: failure.explanation.clone(),
+        });
     }
 }
 
@@ -225,6 +282,7 @@ mod tests {
     use super::*;
     use crate::diagnose::Stage;
     use crate::matrix::cell::{SetBy, Setting};
+    use crate::measure::metric::WorkloadKind;
     use crate::runner::bench::cell;
     use crate::spec::flag::FlagName;
 
@@ -268,13 +326,67 @@ mod tests {
     }
 
     #[test]
+    fn what_the_machine_did_says_nothing_of_age_and_alone_a_death_is_the_outcome() {
+        let report = |node: &str, status: NodeStatus| NodeReport {
+            node: node.to_owned(),
+            kind: WorkloadKind::Age,
+            status,
+            took_ms: None,
+            metrics: Default::default(),
+            n_requests: 0,
+            n_failed: 0,
+            notes: Vec::new(),
+            client: None,
+            detail: None,
+        };
+        let story = |nodes: Vec<NodeReport>, verdict: Option<Failure>| Story::DiedAgeing {
+            served: Served {
+                ready_after_ms: 1.0,
+                nodes,
+                attestation: Vec::new(),
+                facts: EngineFacts::default(),
+            },
+            node: "grow".to_owned(),
+            after: Duration::from_secs(3600),
+            verdict,
+        };
+        let ended = || NodeStatus::Failed {
+            because: "ended".to_owned(),
+        };
+        let end = EndState {
+            by_itself: true,
+            exit_code: Some(1),
+            ..EndState::default()
+        };
+        let alone = story(vec![report("grow", ended())], None);
+        let outcome = conclude(alone, &seen(&cell("a")), &end, OOM, OOM);
+        assert!(
+            matches!(&outcome, Outcome::Infeasible(failure)
+                if failure.class == FailureClass::GpuOomServing && failure.node.as_deref() == Some("grow")),
+            "{outcome:?}"
+        );
+        let both = || {
+            vec![
+                report("before", NodeStatus::Completed),
+                report("grow", ended()),
+            ]
+        };
+        let host = Failure::runtime(Phase::Serving, "no space left on device", "");
+        let outcome = conclude(story(both(), Some(host)), &seen(&cell("a")), &end, "", "");
+        assert!(
+            matches!(&outcome, Outcome::Measured(measured) if is_invalid(&measured.nodes[1])),
+            "{outcome:?}"
+        );
+    }
+
+    #[test]
     fn an_engine_that_ended_by_itself_after_its_last_request_is_not_measured() {
-        let served = Story::Served {
+        let served = Story::Served(Served {
             ready_after_ms: 1.0,
             nodes: Vec::new(),
             attestation: Vec::new(),
             facts: EngineFacts::default(),
-        };
+        });
         let end = EndState {
             by_itself: true,
             exit_code: Some(1),

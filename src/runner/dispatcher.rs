@@ -13,6 +13,7 @@ use crate::manifest::{Manifest, RunEnding};
 use crate::matrix::cell::Cell;
 use crate::measure::profiling::ProfilingBuilder;
 use crate::outcome::{Outcome, Race, Settled, Skip};
+use crate::plan::ageing;
 use crate::plan::blocks::{PlannedAttempt, remaining};
 use crate::plan::proof;
 use crate::plan::redo::Redo;
@@ -302,7 +303,7 @@ impl<R: Runtime, L: Load, J: Journal> Dispatcher<'_, R, L, J> {
             recorder: &mut self.recorder,
             cancel: self.cancel,
             experiment: &self.manifest.experiment,
-            node_order: &self.manifest.node_order,
+            node_order: &ageing::nodes_of(self.manifest, planned),
             cell,
             scale: self.manifest.speed,
             launch,

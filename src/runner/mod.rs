@@ -18,6 +18,8 @@ mod deadline;
 mod source;
 
 #[cfg(test)]
+mod ageing_tests;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod race_tests;

@@ -4,9 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
 use crate::measure::node::{NodeDetail, NodeReport, NodeStatus};
 use crate::measure::profiling::Flaw;
 use crate::measure::prompt::PromptBook;
+use crate::report::span;
 use crate::runner::cancel::Cancel;
 use crate::runner::ports::{Engine, Load, NodeRun, Probe, ReadyServer, RequestSink, RuntimeError};
 use crate::runner::ready::{Looked, look};
@@ -106,7 +110,7 @@ impl<L: Load> Nodes<'_, L> {
             }
             watcher.started(&node)?;
             self.sampler.node_begins(&node).await;
-            let began = tokio::time::Instant::now();
+            let began = Instant::now();
             let end = self.one(engine, workload, &run.reports, watcher).await?;
             let after = self.server.scale().told(began.elapsed());
             let flaws = self.sampler.node_ends(&node).await;
@@ -121,7 +125,9 @@ impl<L: Load> Nodes<'_, L> {
                     continue;
                 }
                 NodeEnd::EngineExited(report) => {
-                    (report, NodesEnding::EngineExited { node, after })
+                    let unheard = || workload.is_ageing().then(|| unheard(workload));
+                    let ending = NodesEnding::EngineExited { node, after };
+                    (report.or_else(unheard), ending)
                 }
                 NodeEnd::Unresponsive(report, because) => {
                     let ending = NodesEnding::Unresponsive {
@@ -162,6 +168,9 @@ impl<L: Load> Nodes<'_, L> {
         Err: From<RuntimeError>,
     {
         let beside = engine.beside();
+        let over = CancellationToken::new();
+        let ages = workload.is_ageing();
+        let mut cut: Option<String> = None;
         let measuring = self.load.run(
             self.server,
             NodeRun {
@@ -170,19 +179,29 @@ impl<L: Load> Nodes<'_, L> {
                 upstream,
                 requests: self.requests,
                 beside: beside.as_ref(),
+                over: &over,
             },
         );
         tokio::pin!(measuring);
         let report = loop {
             tokio::select! {
                 biased;
-                () = self.cancel.asked() => return Ok(NodeEnd::Cancelled),
+                () = self.cancel.asked_twice() => return Ok(NodeEnd::Cancelled),
+                () = self.cancel.asked(), if cut.is_none() => {
+                    if !ages {
+                        return Ok(NodeEnd::Cancelled);
+                    }
+                    let because = self.cancel.because().unwrap_or("the user stopped the run");
+                    cut = Some(because.to_owned());
+                    over.cancel();
+                }
                 report = &mut measuring => break report,
                 exited = engine.exited() => {
                     exited?;
+                    over.cancel();
                     let partial = tokio::select! {
                         biased;
-                        () = self.cancel.asked() => None,
+                        () = self.cancel.asked(), if !ages => None,
                         partial = tokio::time::timeout(LAST_REQUESTS, measuring) => partial.ok(),
                     };
                     return Ok(NodeEnd::EngineExited(partial));
@@ -191,6 +210,9 @@ impl<L: Load> Nodes<'_, L> {
                 () = self.sampler.filled() => watcher.keep_samples(self.sampler)?,
             }
         };
+        if let Some(because) = cut {
+            return Ok(NodeEnd::Ended(cut_short(report, &because)));
+        }
         if report.n_failed == 0 {
             return Ok(NodeEnd::Ended(report));
         }
@@ -270,6 +292,25 @@ fn skipped(workload: &Workload, because: String) -> NodeReport {
         notes: Vec::new(),
         client: None,
         detail: None,
+    }
+}
+
+/// A node that could not say any more what it saw.
+fn unheard(workload: &Workload) -> NodeReport {
+    let because = "it ended with the engine".to_owned();
+    NodeReport {
+        status: NodeStatus::Failed { because },
+        ..skipped(workload, String::new())
+    }
+}
+
+/// An `age` node that ended with the run: what it saw until then is told, and judged by nobody.
+fn cut_short(report: NodeReport, because: &str) -> NodeReport {
+    let after = report.took_ms.map_or(0.0, |took| took / 3.6e6);
+    let because = format!("cut short after {}: {because}", span(after));
+    NodeReport {
+        status: NodeStatus::Invalid { because },
+        ..report
     }
 }
 

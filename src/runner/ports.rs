@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::event::RunEvent;
 use crate::id::{AttemptId, RunId};
@@ -282,6 +283,9 @@ pub struct NodeRun<'a> {
     pub requests: &'a RequestSink,
     /// What may run beside the engine.
     pub beside: &'a dyn Beside,
+    /// Cancelled when the engine has exited, or an `age` node must end with the run: a node that
+    /// may last for hours ends then, and hands over what it has.
+    pub over: &'a CancellationToken,
 }
 
 /// Takes the requests of an attempt as they end, until they are stored: however long an

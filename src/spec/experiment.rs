@@ -34,6 +34,14 @@ pub struct Experiment {
     pub run: RunSettings,
 }
 
+impl Experiment {
+    /// Whether the node of this name is an `age` node.
+    pub fn is_ageing(&self, node: &str) -> bool {
+        let mut workloads = self.workloads.iter();
+        workloads.any(|workload| workload.name == node && workload.is_ageing())
+    }
+}
+
 /// One varied flag or variable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Axis {
@@ -124,6 +132,12 @@ pub struct Predecessor {
 impl Workload {
     pub fn kind(&self) -> WorkloadKind {
         self.spec.kind()
+    }
+
+    /// It runs in few of the starts, last of their nodes, and its end with the engine is no death
+    /// of the start.
+    pub fn is_ageing(&self) -> bool {
+        self.kind() == WorkloadKind::Age
     }
 
     /// What it yields.

@@ -97,11 +97,19 @@ impl RunDir {
 /// as one when it holds a `run.json`.
 pub fn runs(results: &Path) -> Vec<RunDir> {
     let mut found: Vec<RunDir> = folders(results)
-        .flat_map(|experiment| folders(&experiment).collect::<Vec<_>>())
+        .flat_map(|experiment| runs_of(&experiment))
+        .collect();
+    found.sort_by(|a, b| a.root.file_name().cmp(&b.root.file_name()));
+    found
+}
+
+/// The same under the folder of one experiment.
+pub fn runs_of(experiment: &Path) -> Vec<RunDir> {
+    let mut found: Vec<RunDir> = folders(experiment)
         .map(RunDir::at)
         .filter(|run| run.manifest().is_file())
         .collect();
-    found.sort_by(|a, b| a.root.file_name().cmp(&b.root.file_name()));
+    found.sort_by(|a, b| a.root.cmp(&b.root));
     found
 }
 

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use crate::folder::Folder;
+use crate::folder::{Folder, eventually};
 
 const FILE: &str = "experiments/small.toml";
 
@@ -137,4 +137,103 @@ fn a_regression_is_told_once_fails_where_that_is_asked_and_a_deaf_webhook_fails_
         .gridrun_with(&args, &[("HOOK", "nowhere")])
         .ends_with_code(2);
     assert!(deaf.err.contains("HOOK"), "{}", deaf.err);
+}
+
+/// The verdict of the last night, as its file has it.
+fn night(run: &std::path::Path) -> serde_json::Value {
+    serde_json::from_str(&std::fs::read_to_string(run.join("night.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_night_that_was_killed_is_ended_by_resume_or_by_the_next_night() {
+    let folder = kingdom();
+    let args = ["nightly", FILE, "--challengers", "1", "--blocks", "2"];
+    let killed = |n: usize| {
+        let mut child = folder.spawn(&args);
+        assert!(eventually(|| {
+            folder.runs().len() == n && {
+                let journal = folder.runs()[n - 1].join("journal.jsonl");
+                let text = std::fs::read_to_string(journal).unwrap_or_default();
+                text.contains("attempt-settled")
+            }
+        }));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!folder.runs()[n - 1].join("night.json").exists());
+    };
+    killed(2);
+    let ran = folder.gridrun(&["resume"]).ends_with_code(0);
+    assert!(ran.out.contains("STAND-IN: small: "), "{}", ran.out);
+    let first = night(&folder.runs()[1]);
+    assert_eq!(first["judgement"]["champion"]["n_starts"], 2);
+
+    killed(3);
+    let ran = folder.gridrun(&args).ends_with_code(0);
+    assert!(
+        ran.err.contains("was never ended, and is judged now"),
+        "{}",
+        ran.err
+    );
+    let [second, third] = [2, 3].map(|run| night(&folder.runs()[run]));
+    assert_eq!(second["earlier"].as_array().unwrap().len(), 1);
+    assert_eq!(third["earlier"].as_array().unwrap().len(), 2);
+
+    // Judged again after it was counted, it is counted once: nothing is made up for any more.
+    let ran = folder.gridrun(&args).ends_with_code(0);
+    assert!(!ran.err.contains("was never ended"), "{}", ran.err);
+    assert_eq!(
+        night(&folder.runs()[4])["earlier"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+}
+
+#[test]
+fn one_start_of_a_night_ages_and_the_next_night_it_is_anothers_turn() {
+    let folder = kingdom();
+    let text = folder.read(FILE);
+    let age = "\n[[workload]]\nname = \"age\"\nkind = \"age\"\nduration = \"10m\"\n\
+               short = { prompt-tokens = 40, max-tokens = 4 }\nlong = { prompt-tokens = 80, max-tokens = 8 }\n";
+    folder.write(FILE, &format!("{text}{age}"));
+    let args = [
+        "nightly",
+        FILE,
+        "--challengers",
+        "1",
+        "--blocks",
+        "2",
+        "--rehearse",
+        "process",
+        "--speed",
+        "300",
+    ];
+    let aged = |n: usize| {
+        folder.gridrun(&args).ends_with_code(0);
+        let night = night(&folder.runs()[n]);
+        let aged = night["aged"].as_array().unwrap();
+        assert_eq!(aged.len(), 1, "{night:#}");
+        assert_eq!(aged[0]["disturbed"], serde_json::Value::Null, "{night:#}");
+        assert!(aged[0]["lasted_h"].as_f64().unwrap() > 0.1, "{night:#}");
+        let is_champion = aged[0]["cell"] == night["judgement"]["champion"]["cell"];
+        let page = std::fs::read_to_string(folder.runs()[n].join("night.md")).unwrap();
+        assert!(page.contains(" aged in age"), "{page}");
+        is_champion
+    };
+    assert!(aged(1));
+    assert!(!aged(2));
+    let dry = folder
+        .gridrun(&["nightly", FILE, "--dry-run", "--challengers", "1"])
+        .ends_with_code(0);
+    assert!(
+        dry.out.contains(" ages in the last start of the night"),
+        "{}",
+        dry.out
+    );
+    assert!(
+        dry.out.contains("10 min of age in 1 of them"),
+        "{}",
+        dry.out
+    );
 }

@@ -227,6 +227,7 @@ fn record() -> RunRecord {
         scenario: None,
         runtime: RuntimeFacts::default(),
         host: HostFacts::default(),
+        night: None,
         prior_noise: Vec::new(),
     };
     RunRecord {

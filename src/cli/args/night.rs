@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::args::{RehearseRuntime, RunOutput};
+use crate::time_scale::TimeScale;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct NightlyArgs {
@@ -31,6 +32,15 @@ pub(in crate::cli) struct NightlyArgs {
     /// With stand-in engines instead.
     #[arg(long, value_name = "RUNTIME", help_heading = "The night")]
     pub rehearse: Option<RehearseRuntime>,
+    /// How many times faster these live, 1 to 1000 [default: `speed` of the profile's
+    /// [stand-in], else 1].
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "rehearse",
+        help_heading = "The night"
+    )]
+    pub speed: Option<TimeScale>,
     /// End with an exit code of its own where the night says this; may be given several times.
     #[arg(long, value_name = "VERDICT", help_heading = "Who is told")]
     pub fail_on: Vec<FailOn>,

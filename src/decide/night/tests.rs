@@ -1,7 +1,7 @@
 //! Nights whose verdicts a hand can compute.
 
 use crate::decide::night::{
-    Against, Call, Candidacy, Candidate, CellNight, Judgement, Night, draw, judge,
+    Against, Call, Candidacy, Candidate, CellNight, Judgement, Night, draw, judge, whose_age,
 };
 use crate::id::CellId;
 
@@ -225,4 +225,20 @@ fn candidacy_is_read_off_the_nights() {
         Candidacy::of(&CellId::of("b"), &[], 0.02),
         Candidacy::Contender
     );
+}
+
+#[test]
+fn champion_and_challengers_take_turns_at_ageing() {
+    let [a, b, c] = ["a", "b", "c"].map(CellId::of);
+    let challengers = [b.clone(), c.clone()];
+    let whose = |aged: &[&CellId]| {
+        let aged: Vec<CellId> = aged.iter().map(|cell| (*cell).clone()).collect();
+        whose_age(&a, &challengers, &aged).clone()
+    };
+    assert_eq!(whose(&[]), a);
+    assert_eq!(whose(&[&a]), b);
+    assert_eq!(whose(&[&b, &a]), a);
+    assert_eq!(whose(&[&a, &b, &a]), c);
+    assert_eq!(whose(&[&a, &c, &a, &b, &a]), b);
+    assert_eq!(*whose_age(&a, &[], std::slice::from_ref(&a)), a);
 }

@@ -151,6 +151,7 @@ pub(super) fn manifest(experiment: Experiment, cells: Vec<Cell>) -> Manifest {
         engines: Engines::Docker,
         speed: TimeScale::ONE,
         scenario: None,
+        night: None,
         prior_noise: Vec::new(),
         runtime: RuntimeFacts::default(),
         host: HostFacts::default(),

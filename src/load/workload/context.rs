@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::load::stream::{RequestLimits, Streamer};
 use crate::measure::metric::WorkloadKind;
 use crate::measure::node::{NodeReport, NodeStatus};
@@ -28,6 +30,8 @@ pub struct NodeContext<'a> {
     pub upstream: &'a [NodeReport],
     /// What may run beside the engine.
     pub beside: &'a dyn Beside,
+    /// Cancelled when the node is to end and hand over what it has.
+    pub over: &'a CancellationToken,
 }
 
 impl<'a> NodeContext<'a> {

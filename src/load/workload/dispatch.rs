@@ -13,7 +13,7 @@ pub fn needs(spec: &WorkloadSpec) -> PromptNeeds {
         WorkloadSpec::KvCache(spec) => kv_cache::needs(spec),
         WorkloadSpec::Conversation(spec) => conversation::needs(spec),
         WorkloadSpec::Load(spec) => load::needs(spec),
-        WorkloadSpec::Stability(spec) => stability::needs(spec),
+        WorkloadSpec::Stability(spec) | WorkloadSpec::Age(spec) => stability::needs(spec),
         WorkloadSpec::Reasoning(_) | WorkloadSpec::ToolCalling(_) | WorkloadSpec::Command(_) => {
             PromptNeeds::default()
         }
@@ -27,7 +27,9 @@ pub async fn run(context: &NodeContext<'_>, spec: &WorkloadSpec) -> NodeReport {
         WorkloadSpec::Conversation(spec) => conversation::run(context, spec).await,
         WorkloadSpec::ToolCalling(spec) => tool_calling::run(context, spec).await,
         WorkloadSpec::Reasoning(spec) => reasoning::run(context, spec).await,
-        WorkloadSpec::Stability(spec) => stability::run(context, spec).await,
+        WorkloadSpec::Stability(spec) | WorkloadSpec::Age(spec) => {
+            stability::run(context, spec).await
+        }
         WorkloadSpec::Load(spec) => load::run(context, spec).await,
         WorkloadSpec::Command(spec) => command::run(context, spec).await,
     }

@@ -1,5 +1,6 @@
 //! The `stability` workload: does the engine answer the thousandth request as it answered the
-//! first? Short and long requests mixed, by count or for hours.
+//! first? Short and long requests mixed, by count or for hours. `age` is the same by time, under
+//! a light load.
 //!
 //! Of each request a few numbers are kept, however many there are; the engine's own gauges are
 //! read on a beat. What becomes of the numbers is `report`'s to say.
@@ -133,6 +134,11 @@ async fn soak(context: &NodeContext<'_>, spec: &StabilitySpec, tasks: Vec<Task>)
                     };
                 }
             }
+            () = context.over.cancelled() => {
+                break Ending::Early {
+                    because: "it was ended before its time".to_owned(),
+                };
+            }
         }
     };
     drop(crew);
@@ -141,6 +147,7 @@ async fn soak(context: &NodeContext<'_>, spec: &StabilitySpec, tasks: Vec<Task>)
     }
     summarise(&Run {
         node: context.node,
+        kind: context.kind,
         course: &course,
         ending,
         took_ms: scale.told_ms(started.elapsed()),

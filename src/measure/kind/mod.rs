@@ -1,5 +1,6 @@
 //! What each kind of workload yields: its metrics, and what the report shows beyond them.
 
+pub mod age;
 pub mod command;
 pub mod conversation;
 pub mod kv_cache;

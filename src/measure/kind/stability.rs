@@ -9,18 +9,9 @@ use crate::measure::trend::Slope;
 
 pub const METRICS: &[MetricDef] = &[
     MetricDef::SUCCESS_RATE,
-    MetricDef::share(
-        "timeout_rate",
-        "requests without an answer within the request timeout or the stall limit, over requests sent",
-    ),
-    MetricDef::share(
-        "http_4xx_rate",
-        "requests answered with a status from 400 to 499, over requests sent",
-    ),
-    MetricDef::share(
-        "http_5xx_rate",
-        "requests answered with a status of 500 or more, over requests sent",
-    ),
+    TIMEOUT_RATE,
+    HTTP_4XX_RATE,
+    HTTP_5XX_RATE,
     MetricDef::milliseconds("ttft_ms", "due to first token"),
     MetricDef::milliseconds(
         "itl_ms",
@@ -35,23 +26,40 @@ pub const METRICS: &[MetricDef] = &[
         "output_tokens_per_second",
         "output tokens of all requests together over the time from the first request to the last answer",
     ),
-    MetricDef::signed_percent(
-        "degradation_pct",
-        "by how much response times of the last third of the requests are above those of the first third, each taken relative to the mean of its length",
-    ),
-    MetricDef::percent_per_hour(
-        "ttft_drift_pct_per_h",
-        "slope of time to first token, relative to the median of its length, over the node (Theil and Sen)",
-    ),
-    MetricDef::percent_per_hour(
-        "tokens_per_second_drift_pct_per_h",
-        "slope of tokens per second, relative to the median of its length, over the node (Theil and Sen)",
-    ),
-    MetricDef::elapsed(
-        "failure_free_ms",
-        "from the start of the node to its first failed request; where none failed, to its end",
-    ),
+    DEGRADATION_PCT,
+    TTFT_DRIFT,
+    TOKENS_PER_SECOND_DRIFT,
+    FAILURE_FREE_MS,
 ];
+
+pub const TIMEOUT_RATE: MetricDef = MetricDef::share(
+    "timeout_rate",
+    "requests without an answer within the request timeout or the stall limit, over requests sent",
+);
+pub const HTTP_4XX_RATE: MetricDef = MetricDef::share(
+    "http_4xx_rate",
+    "requests answered with a status from 400 to 499, over requests sent",
+);
+pub const HTTP_5XX_RATE: MetricDef = MetricDef::share(
+    "http_5xx_rate",
+    "requests answered with a status of 500 or more, over requests sent",
+);
+pub const DEGRADATION_PCT: MetricDef = MetricDef::signed_percent(
+    "degradation_pct",
+    "by how much response times of the last third of the requests are above those of the first third, each taken relative to the mean of its length",
+);
+pub const TTFT_DRIFT: MetricDef = MetricDef::percent_per_hour(
+    "ttft_drift_pct_per_h",
+    "slope of time to first token, relative to the median of its length, over the node (Theil and Sen)",
+);
+pub const TOKENS_PER_SECOND_DRIFT: MetricDef = MetricDef::percent_per_hour(
+    "tokens_per_second_drift_pct_per_h",
+    "slope of tokens per second, relative to the median of its length, over the node (Theil and Sen)",
+);
+pub const FAILURE_FREE_MS: MetricDef = MetricDef::elapsed(
+    "failure_free_ms",
+    "from the start of the node to its first failed request; where none failed, to its end",
+);
 
 /// What it yields beyond its metrics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,6 +77,20 @@ pub struct Detail {
     pub parts: Vec<Part>,
     /// By which share of themselves percentiles may be off; `None` while they are exact.
     pub resolution: Option<f64>,
+    /// How the engine ended, where it did so while it aged. Elsewhere such a death is the outcome
+    /// of the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub death: Option<Death>,
+}
+
+/// The end of an engine under an `age` node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Death {
+    /// From the start of the node, in the engine's time.
+    pub after_ms: f64,
+    /// The class of its failure, as docs/DIAGNOSIS.md lists it.
+    pub class: String,
+    pub explanation: String,
 }
 
 /// Failed requests of one kind.
@@ -118,6 +140,18 @@ impl Drift {
                 Limit::At(limit) => Some(forecast(Some(limit))),
             },
         })
+    }
+}
+
+impl Drift {
+    /// Where it leads, in words.
+    pub fn course(&self) -> String {
+        match self.forecast {
+            Some(forecast) => forecast.to_string(),
+            None if self.low > 0.0 => "grows".to_owned(),
+            None if self.high < 0.0 => "shrinks".to_owned(),
+            None => "no change that can be told from noise".to_owned(),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub fn of(workload: &WorkloadView) -> Vec<Block> {
         WorkloadKind::Conversation => conversation::part(workload),
         WorkloadKind::ToolCalling => tool_calling::part(workload),
         WorkloadKind::Reasoning => reasoning::part(workload),
-        WorkloadKind::Stability => stability::part(workload),
+        WorkloadKind::Stability | WorkloadKind::Age => stability::part(workload),
         WorkloadKind::Load => load::part(workload),
         WorkloadKind::Command => command::part(workload),
     }

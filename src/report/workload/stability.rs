@@ -1,8 +1,8 @@
-//! What the report shows of a `stability` workload: how it went over its course, and where that
+//! What the report shows of a `stability` workload, and of `age`: how it went over its course, and where that
 //! leads.
 
 use crate::decide::number;
-use crate::measure::kind::stability::{Detail, Drift};
+use crate::measure::kind::stability::Detail;
 use crate::measure::node::NodeDetail;
 use crate::report::table::{Kind, MISSING, Table};
 use crate::report::text::{code, inline};
@@ -61,6 +61,13 @@ fn sentence(start: &WorkloadStart, detail: &Detail) -> String {
         }
         None => said.push("no request failed".to_owned()),
     }
+    if let Some(death) = &detail.death {
+        said.push(format!(
+            "the engine died after {}: {}",
+            span(death.after_ms / 3.6e6),
+            death.explanation
+        ));
+    }
     if let Some(resolution) = detail.resolution {
         said.push(format!(
             "percentiles are within {} of their value",
@@ -94,20 +101,11 @@ fn slopes(details: &[(&WorkloadStart, &Detail)]) -> Table {
                 signed(drift.per_hour),
                 format!("{} to {}", signed(drift.low), signed(drift.high)),
                 drift.n.to_string(),
-                forecast(drift),
+                drift.course(),
             ]);
         }
     }
     table
-}
-
-fn forecast(drift: &Drift) -> String {
-    match drift.forecast {
-        Some(forecast) => forecast.to_string(),
-        None if drift.low > 0.0 => "grows".to_owned(),
-        None if drift.high < 0.0 => "shrinks".to_owned(),
-        None => "no change that can be told from noise".to_owned(),
-    }
 }
 
 fn signed(value: f64) -> String {

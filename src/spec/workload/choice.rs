@@ -21,6 +21,8 @@ pub enum WorkloadSpec {
     Reasoning(ReasoningSpec),
     ToolCalling(ToolCallingSpec),
     Stability(StabilitySpec),
+    /// A soak like that of `stability`, by time, in few of the starts.
+    Age(StabilitySpec),
     Load(LoadSpec),
     Command(CommandSpec),
 }
@@ -33,6 +35,7 @@ impl WorkloadSpec {
             Self::Reasoning(_) => WorkloadKind::Reasoning,
             Self::ToolCalling(_) => WorkloadKind::ToolCalling,
             Self::Stability(_) => WorkloadKind::Stability,
+            Self::Age(_) => WorkloadKind::Age,
             Self::Load(_) => WorkloadKind::Load,
             Self::Command(_) => WorkloadKind::Command,
         }
@@ -47,7 +50,8 @@ impl WorkloadSpec {
             Self::KvCache(_)
             | Self::Conversation(_)
             | Self::ToolCalling(_)
-            | Self::Stability(_) => self.kind().metrics(),
+            | Self::Stability(_)
+            | Self::Age(_) => self.kind().metrics(),
         }
     }
 
@@ -56,7 +60,7 @@ impl WorkloadSpec {
         match self {
             Self::KvCache(spec) => Some(spec.longest_request()),
             Self::Conversation(spec) => spec.longest_request(),
-            Self::Stability(spec) => Some(spec.longest_request()),
+            Self::Stability(spec) | Self::Age(spec) => Some(spec.longest_request()),
             Self::Load(spec) => Some(spec.longest_request()),
             Self::Reasoning(_) | Self::ToolCalling(_) | Self::Command(_) => None,
         }

@@ -12,14 +12,17 @@ use crate::runner::ports::StoreError;
 use crate::store::durable;
 use crate::store::parquet::encoded;
 
-/// Adds rows to the history at `path`, which need not be there; a crash leaves the old file or
-/// the new one.
+/// Puts the rows of one night into the history at `path`, which need not be there, in place of
+/// what it had of that night; a crash leaves the old file or the new one.
 ///
 /// # Errors
 /// When it cannot be read or written.
-pub fn add(path: &Path, rows: &[HistoryRow]) -> Result<(), StoreError> {
+pub fn put(path: &Path, rows: &[HistoryRow]) -> Result<(), StoreError> {
     let mut all = read(path)?;
+    all.retain(|row| rows.iter().all(|new| new.night != row.night));
     all.extend_from_slice(rows);
+    // Stable: the rows of a night stay as they are.
+    all.sort_by(|a, b| (a.at, &a.night).cmp(&(b.at, &b.night)));
     durable::write(path, &bytes(&all, path)?)
 }
 
@@ -59,6 +62,12 @@ fn frame(rows: &[HistoryRow]) -> Result<DataFrame, polars::error::PolarsError> {
             rows.iter().map(of).collect::<Vec<_>>(),
         ))
     };
+    let number = |name: &str, of: &dyn Fn(&HistoryRow) -> Option<f64>| {
+        Column::from(Series::new(
+            name.into(),
+            rows.iter().map(of).collect::<Vec<_>>(),
+        ))
+    };
     DataFrame::new(
         rows.len(),
         vec![
@@ -72,13 +81,10 @@ fn frame(rows: &[HistoryRow]) -> Result<DataFrame, polars::error::PolarsError> {
                 rows.iter().map(|row| row.block).collect::<Vec<u32>>(),
             )),
             text("outcome", &|row| Some(row.outcome.clone())),
-            Column::from(Series::new(
-                "score".into(),
-                rows.iter()
-                    .map(|row| row.score)
-                    .collect::<Vec<Option<f64>>>(),
-            )),
+            number("score", &|row| row.score),
             text("rejected", &|row| row.rejected.clone()),
+            number("aged_h", &|row| row.aged_h),
+            text("ages", &|row| row.ages.clone()),
             text("conditions", &|row| Some(row.conditions.clone())),
             text("verdict", &|row| Some(row.verdict.name().to_owned())),
             text("state", &|row| Some(row.state.clone())),
@@ -94,6 +100,11 @@ fn rows(frame: &DataFrame) -> Result<Vec<HistoryRow>, polars::error::PolarsError
     let (verdict, state) = (texts("verdict")?, texts("state")?);
     let block = frame.column("block")?.u32()?.clone();
     let score = frame.column("score")?.f64()?.clone();
+    // Nights before engines aged have no such columns.
+    let aged_h = frame.column("aged_h").ok();
+    let aged_h = aged_h.map(|column| column.f64().cloned()).transpose()?;
+    let ages = frame.column("ages").ok();
+    let ages = ages.map(|column| column.str().cloned()).transpose()?;
     let text = |of: Option<&str>| of.unwrap_or_default().to_owned();
     Ok((0..frame.height())
         .map(|row| HistoryRow {
@@ -108,6 +119,11 @@ fn rows(frame: &DataFrame) -> Result<Vec<HistoryRow>, polars::error::PolarsError
             outcome: text(outcome.get(row)),
             score: score.get(row),
             rejected: rejected.get(row).map(str::to_owned),
+            aged_h: aged_h.as_ref().and_then(|column| column.get(row)),
+            ages: ages
+                .as_ref()
+                .and_then(|column| column.get(row))
+                .map(str::to_owned),
             conditions: text(conditions.get(row)),
             verdict: match verdict.get(row) {
                 Some("holds") => Call::Holds,
@@ -127,7 +143,12 @@ mod tests {
     fn row(night: &str, score: Option<f64>, verdict: Call) -> HistoryRow {
         HistoryRow {
             night: night.to_owned(),
-            at: "2026-11-24T02:00:00Z".parse().unwrap(),
+            at: match night {
+                "one" => "2026-11-24T02:00:00Z",
+                _ => "2026-11-25T02:00:00Z",
+            }
+            .parse()
+            .unwrap(),
             champion: "c".to_owned(),
             cell: "c".to_owned(),
             cell_name: "safe".to_owned(),
@@ -135,6 +156,8 @@ mod tests {
             outcome: "measured".to_owned(),
             score,
             rejected: score.is_none().then(|| "a gate".to_owned()),
+            aged_h: score.map(|_| 12.0),
+            ages: score.is_some().then(|| "it died".to_owned()),
             conditions: "{}".to_owned(),
             verdict,
             state: verdict.name().to_owned(),
@@ -155,8 +178,10 @@ mod tests {
             row("two", Some(4.6), Call::Dethroned),
             row("two", Some(4.6), Call::Inconclusive),
         ];
-        add(&path, &first).unwrap();
-        add(&path, &second).unwrap();
+        put(&path, &second).unwrap();
+        put(&path, &first[..1]).unwrap();
+        // Judged again, it replaces what was there, in its place.
+        put(&path, &first).unwrap();
         assert_eq!(read(&path).unwrap(), [&first[..], &second[..]].concat());
     }
 
@@ -165,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history.parquet");
         std::fs::write(&path, "no parquet").unwrap();
-        assert!(add(&path, &[row("one", None, Call::Holds)]).is_err());
+        assert!(put(&path, &[row("one", None, Call::Holds)]).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"no parquet");
     }
 }

@@ -1,5 +1,7 @@
 use std::collections::HashSet;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::load::bench::{LIMITS, NodeRecord, failure_of, run_calmly, run_node, server};
 use crate::load::fake_vllm::{FakeVllm, Reply};
 use crate::load::http_load::HttpLoad;
@@ -201,6 +203,7 @@ async fn a_node_starts_at_the_level_that_a_former_one_found() {
             upstream: &upstream,
             requests: &requests,
             beside: &NothingBeside,
+            over: &CancellationToken::new(),
         };
         let report = run_calmly(&load, &server, run).await;
         upstream.push(report);
@@ -215,6 +218,7 @@ async fn a_node_starts_at_the_level_that_a_former_one_found() {
         upstream: &[],
         requests: &requests,
         beside: &NothingBeside,
+        over: &CancellationToken::new(),
     };
     let alone = run_calmly(&load, &server, run).await;
     assert_eq!(levels(&alone), [1.0, 2.0, 4.0]);

@@ -1,5 +1,7 @@
 //! The workload against the fake vLLM, and the built-in tasks with right and wrong answers.
 
+use tokio_util::sync::CancellationToken;
+
 use std::process::Command;
 
 use futures_util::future::BoxFuture;
@@ -91,6 +93,7 @@ async fn run(fake: &FakeVllm, node: &Workload, beside: &dyn Beside) -> NodeRecor
         upstream: &[],
         requests: &requests,
         beside,
+        over: &CancellationToken::new(),
     };
     let report = load.run(&server, node).await;
     NodeRecord {

@@ -23,6 +23,8 @@ pub enum Ending {
 #[derive(Debug)]
 pub struct Run<'a> {
     pub node: &'a str,
+    /// `stability`, or `age`, which yields less.
+    pub kind: WorkloadKind,
     pub course: &'a Course,
     pub ending: Ending,
     /// In the engine's time.
@@ -50,9 +52,11 @@ pub fn summarise(run: &Run) -> NodeReport {
     if status == NodeStatus::Completed {
         metrics.extend(speed(run, &slopes));
     }
+    let yields = run.kind.metrics();
+    metrics.retain(|name, _| yields.iter().any(|metric| metric.name == *name));
     NodeReport {
         node: run.node.to_owned(),
-        kind: WorkloadKind::Stability,
+        kind: run.kind,
         status,
         took_ms: Some(run.took_ms),
         metrics,
@@ -74,6 +78,7 @@ pub fn summarise(run: &Run) -> NodeReport {
             slopes,
             parts: parts(course),
             resolution: course.itl_ms.resolution().or(course.ttft_ms.resolution()),
+            death: None,
         })),
     }
 }

@@ -1,10 +1,17 @@
 use std::time::Duration;
 
-use crate::load::bench::{NodeRecord, count, failure_of, run_node, scalar};
+use tokio_util::sync::CancellationToken;
+
+use crate::load::bench::{
+    LIMITS, NodeRecord, count, failure_of, run_calmly, run_node, scalar, server,
+};
 use crate::load::fake_vllm::{FakeVllm, Reply};
+use crate::load::http_load::HttpLoad;
 use crate::measure::kind::stability::Detail;
+use crate::measure::metric::{Scale, WorkloadKind};
 use crate::measure::node::{NodeDetail, NodeStatus};
 use crate::measure::request::RequestRole;
+use crate::runner::ports::{Load, NodeRun, NothingBeside, RequestSink};
 use crate::spec::diagnostic::{FileRole, Span};
 use crate::spec::experiment::Workload;
 use crate::spec::workload::WorkloadSpec;
@@ -115,4 +122,57 @@ async fn an_engine_that_stopped_answering_ends_it() {
     assert!(failure_of(&record).starts_with("the engine stopped answering"));
     assert!(record.requests.len() < 20, "{}", record.requests.len());
     assert!(detail(&record).first_failure_ms.is_some());
+}
+
+#[tokio::test]
+async fn ageing_yields_no_objective_and_ends_when_it_is_told() {
+    let fake = FakeVllm::start().await;
+    let extent = Extent::Lasting(Duration::from_millis(300));
+    let mut ageing = node(extent, Source::Users(1));
+    if let WorkloadSpec::Stability(spec) = ageing.spec.clone() {
+        ageing.spec = WorkloadSpec::Age(spec);
+    }
+    let record = run_node(&fake, &ageing).await;
+    assert_eq!(
+        record.report.status,
+        NodeStatus::Completed,
+        "{:?}",
+        record.report.notes
+    );
+    assert_eq!(record.report.kind, WorkloadKind::Age);
+    assert_eq!(scalar(&record, "success_rate"), Some(1.0));
+    assert!(record.report.metrics.keys().all(|name| {
+        let metrics = WorkloadKind::Age.metrics();
+        metrics
+            .iter()
+            .any(|metric| metric.name == *name && metric.scale != Scale::Ratio)
+    }));
+
+    if let WorkloadSpec::Age(spec) = &mut ageing.spec {
+        spec.extent = Extent::Lasting(Duration::from_secs(12 * 3600));
+    }
+    let load = HttpLoad::with_limits(LIMITS).unwrap();
+    let server = server(fake.target.clone());
+    let nodes = std::slice::from_ref(&ageing);
+    let book = load.compose(&server, nodes, 1).await.unwrap();
+    let (requests, over) = (RequestSink::default(), CancellationToken::new());
+    let run = NodeRun {
+        workload: &ageing,
+        book: &book,
+        upstream: &[],
+        requests: &requests,
+        beside: &NothingBeside,
+        over: &over,
+    };
+    let enough = async {
+        while requests.n_answered() < 5 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        over.cancel();
+    };
+    let (report, ()) = tokio::join!(run_calmly(&load, &server, run), enough);
+    assert!(matches!(&report.status, NodeStatus::Failed { because }
+        if because == "it was ended before its time"));
+    assert!(report.n_requests >= 4, "{report:?}");
+    assert!(report.detail.is_some());
 }

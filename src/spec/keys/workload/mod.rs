@@ -1,5 +1,6 @@
 //! The keys that each kind of workload adds to those that all have.
 
+pub mod age;
 pub mod command;
 pub mod conversation;
 pub mod kv_cache;

@@ -3,7 +3,7 @@
 use crate::measure::metric::WorkloadKind;
 use crate::spec::keys::Key;
 use crate::spec::keys::workload::{
-    command, conversation, kv_cache, load, reasoning, stability, tool_calling,
+    age, command, conversation, kv_cache, load, reasoning, stability, tool_calling,
 };
 
 /// The keys that a kind of workload adds to [`WORKLOAD`](crate::spec::keys::WORKLOAD).
@@ -14,6 +14,7 @@ pub fn of_kind(kind: WorkloadKind) -> &'static [Key] {
         WorkloadKind::Reasoning => reasoning::KEYS,
         WorkloadKind::ToolCalling => tool_calling::KEYS,
         WorkloadKind::Stability => stability::KEYS,
+        WorkloadKind::Age => age::KEYS,
         WorkloadKind::Load => load::KEYS,
         WorkloadKind::Command => command::KEYS,
     }

@@ -1,5 +1,6 @@
 //! From the fields of a `[[workload]]` to its settings, by kind.
 
+mod age;
 mod command;
 mod conversation;
 mod demand;

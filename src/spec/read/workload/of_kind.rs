@@ -3,7 +3,7 @@
 use crate::measure::metric::WorkloadKind;
 use crate::spec::read::walk::{Fields, Reader};
 use crate::spec::read::workload::{
-    command, conversation, kv_cache, load, reasoning, stability, tool_calling,
+    age, command, conversation, kv_cache, load, reasoning, stability, tool_calling,
 };
 use crate::spec::workload::WorkloadSpec;
 
@@ -22,6 +22,7 @@ pub fn settings(
         WorkloadKind::Reasoning => WorkloadSpec::Reasoning(reasoning::read(reader, fields)?),
         WorkloadKind::ToolCalling => WorkloadSpec::ToolCalling(tool_calling::read(reader, fields)?),
         WorkloadKind::Stability => WorkloadSpec::Stability(stability::read(reader, fields)?),
+        WorkloadKind::Age => WorkloadSpec::Age(age::read(reader, fields)?),
         WorkloadKind::Load => WorkloadSpec::Load(load::read(reader, fields)?),
         WorkloadKind::Command => WorkloadSpec::Command(command::read(reader, fields)?),
     })

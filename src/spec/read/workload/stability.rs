@@ -9,6 +9,20 @@ use crate::spec::workload::stability::{Source, StabilitySpec, Task};
 /// Users where the file gives neither them nor a rate.
 const USERS: u32 = 4;
 
+/// Reads the settings.
+pub fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<StabilitySpec> {
+    if fields.get("requests").is_none() && fields.get("duration").is_none() {
+        reader.report_absence(
+            Diagnostic::error(
+                fields.place(),
+                "a stability workload needs `requests` or `duration`",
+            )
+            .help("add\nrequests = 20"),
+        );
+    }
+    soak(reader, fields, USERS)
+}
+
 /// Requests where the file does not say of what kind.
 const SHORT: Task = Task {
     prompt_tokens: 256,
@@ -19,18 +33,10 @@ const LONG: Task = Task {
     max_tokens: 512,
 };
 
-pub fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<StabilitySpec> {
+/// A soak by requests or time; `users` where the file gives neither them nor a rate.
+pub fn soak(reader: &mut Reader<'_>, fields: &Fields<'_>, users: u32) -> Option<StabilitySpec> {
     let before = reader.diagnostics.len();
     let extent = extent(reader, fields, "requests", "duration");
-    if fields.get("requests").is_none() && fields.get("duration").is_none() {
-        reader.report_absence(
-            Diagnostic::error(
-                fields.place(),
-                "a stability workload needs `requests` or `duration`",
-            )
-            .help("add\nrequests = 20"),
-        );
-    }
     only_one(reader, fields, &["users", "rate"]);
     let arrival = arrival(reader, fields, fields.get("rate").is_some());
     let short = task(reader, fields, "short", SHORT);
@@ -43,7 +49,7 @@ pub fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<StabilitySpe
             per_second,
             arrival: arrival?,
         },
-        None => Source::Users(fields.count("users").unwrap_or(USERS)),
+        None => Source::Users(fields.count("users").unwrap_or(users)),
     };
     Some(StabilitySpec {
         extent: extent?,

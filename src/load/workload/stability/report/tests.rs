@@ -62,6 +62,7 @@ fn course(scale: TimeScale) -> Course {
 fn report(course: &Course, ending: Ending) -> NodeReport {
     summarise(&Run {
         node: "soak",
+        kind: WorkloadKind::Stability,
         course,
         ending,
         took_ms: 9_000.0,
@@ -263,6 +264,7 @@ fn an_early_end_keeps_what_it_saw() {
 
     let none = summarise(&Run {
         node: "soak",
+        kind: WorkloadKind::Stability,
         course: &super::tests::course(TimeScale::ONE),
         ending: Ending::Whole,
         took_ms: 1.0,
