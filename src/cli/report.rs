@@ -3,14 +3,17 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
+use crate::champion::history::nights;
 use crate::champion::{Claim, select};
 use crate::cli::args::{Format, ReportArgs};
 use crate::cli::run_dir;
 use crate::exit::Exit;
 use crate::manifest::RunRecord;
-use crate::report::{self, Report};
+use crate::report::{self, Past, Report};
 use crate::runner::ports::StoreError;
 use crate::store::layout::RunDir;
+use crate::store::parquet::history;
+use crate::store::throne::Throne;
 use crate::store::{durable, record};
 
 pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
@@ -41,7 +44,7 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
 /// # Errors
 /// When one cannot be written.
 pub(super) fn write(dir: &RunDir, record: &RunRecord) -> Result<Report, StoreError> {
-    let report = report::build(record);
+    let report = report::build_after(record, &past(dir));
     durable::write(&dir.report("report.md"), report.markdown().as_bytes())?;
     durable::write(&dir.report("report.html"), report.html().as_bytes())?;
     durable::write(&dir.report("report.json"), report.json().as_bytes())?;
@@ -59,6 +62,27 @@ pub(super) fn write(dir: &RunDir, record: &RunRecord) -> Result<Report, StoreErr
     }
     remove_others(&dir.figures(), &figures);
     Ok(report)
+}
+
+/// The nights and reigns of the run's experiment, which lie beside its folder. A report is made
+/// without what cannot be read, and says so.
+fn past(dir: &RunDir) -> Past {
+    let root = std::path::absolute(dir.root());
+    let Some(folder) = root.as_ref().ok().and_then(|root| root.parent()) else {
+        return Past::default();
+    };
+    let mut past = Past::default();
+    let mut unread = Vec::new();
+    match history::read(&folder.join("history.parquet")) {
+        Ok(rows) => past.nights = nights(&rows),
+        Err(error) => unread.push(error.to_string()),
+    }
+    match Throne::at(folder.to_owned()).read() {
+        Ok(reigns) => past.reigns = reigns,
+        Err(error) => unread.push(error.to_string()),
+    }
+    past.unread = (!unread.is_empty()).then(|| unread.join("; "));
+    past
 }
 
 /// Figures that a report of another version made and this one does not.

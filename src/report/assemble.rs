@@ -7,17 +7,19 @@ use crate::decide::verdict::Verdict;
 use crate::diagnose::Failure;
 use crate::manifest::{Manifest, RunRecord};
 use crate::outcome::{Outcome, Settled, Standing};
+use crate::report::advice::{checklist, portraits, recommendations};
 use crate::report::docker_run;
+use crate::report::history::Past;
 use crate::report::stamp::Stamp;
 use crate::report::text::Prose;
 use crate::report::view::{
-    AxisView, BlockView, DeathBrief, DeathView, Deploy, EngineView, FORMAT, Method, ObjectiveView,
-    Place, Progress, ReusedView, Row, UseCaseRow, UseCaseView, View, Whole,
+    Advice, AxisView, BlockView, DeathBrief, DeathView, Deploy, EngineView, FORMAT, Method,
+    ObjectiveView, Place, Progress, ReusedView, Row, UseCaseRow, UseCaseView, View, Whole,
 };
 use crate::report::wording::Wording;
 use crate::report::{
-    atlas, attested, ledger, machine, mattered, measures, misfit, night, race, sway, tradeoff,
-    workload,
+    atlas, attested, history, ledger, machine, mattered, measures, misfit, night, race, sway,
+    tradeoff, workload,
 };
 use crate::spec::experiment::{Axis, Experiment, Objective};
 use crate::spec::flag::{FlagValue, Knob};
@@ -26,13 +28,13 @@ use crate::spec::secret::is_secret_flag;
 use crate::spec::vllm_flags::short_name;
 
 /// Gathers everything that a report says.
-pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
+pub fn view(record: &RunRecord, decision: &Decision<'_>, past: &Past) -> View {
     let manifest = &record.manifest;
     let experiment = &manifest.experiment;
     let wording = Wording { record, decision };
     let champion = decision.champion(&decision.ranking, experiment);
     let measures = measures::views(manifest, decision);
-    View {
+    let mut view = View {
         format: FORMAT,
         gridrun: manifest.gridrun.clone(),
         experiment: experiment.name.clone(),
@@ -94,6 +96,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
         machine: machine::view(&manifest.node_order, decision),
         misfits: misfit::view(decision, &decision.ranking),
         night: night::view(manifest, &record.settled),
+        history: history::view(manifest, past),
         validity: ledger::ledger(record, decision),
         attestation: attested::flags(decision),
         warnings: attested::warnings(decision),
@@ -102,9 +105,17 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>) -> View {
             Verdict::Leader(lead) => Some(deploy(manifest, &decision.cells[lead.cell])),
             Verdict::NothingRanked { .. } => None,
         },
+        advice: Advice::default(),
         folder: format!("results/{}/{}", experiment.name, manifest.run),
         whole: Whole::default(),
-    }
+    };
+    // It follows from everything else.
+    view.advice = Advice {
+        recommendations: recommendations(&view),
+        portraits: portraits(&view),
+        checklist: checklist(&view),
+    };
+    view
 }
 
 /// Where a cell stands in one ranking, seen from its first cell.

@@ -263,13 +263,17 @@ fn limit(view: &View, first: &Row) -> Option<Fact> {
     })
 }
 
-fn failures(view: &View, first: &Row) -> Option<Fact> {
+/// All requests of a configuration, and those that failed.
+pub fn requests(view: &View, cell: &str) -> (u32, u32) {
     let ran = view.workloads.iter().flat_map(|workload| &workload.cells);
-    let (mut n, mut n_failed) = (0, 0);
-    for cell in ran.filter(|cell| cell.cell == first.cell) {
-        n += cell.n_requests;
-        n_failed += cell.n_failed;
-    }
+    ran.filter(|ran| ran.cell == cell)
+        .fold((0, 0), |(n, n_failed), ran| {
+            (n + ran.n_requests, n_failed + ran.n_failed)
+        })
+}
+
+fn failures(view: &View, first: &Row) -> Option<Fact> {
+    let (n, n_failed) = requests(view, &first.cell);
     let starts = first.tally.n_measured;
     let bound = survival_bound(starts)?;
     Some(Fact {

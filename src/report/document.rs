@@ -4,6 +4,7 @@ use crate::decide::Decision;
 use crate::decide::frame::Frame;
 use crate::decide::number;
 use crate::manifest::RunRecord;
+use crate::report::history::Past;
 use crate::report::view::{View, Whole};
 use crate::report::{assemble, html, json, markdown, terminal};
 
@@ -16,9 +17,14 @@ pub struct Report {
 
 /// Makes the report of a run, whole or not.
 pub fn build(record: &RunRecord) -> Report {
+    build_after(record, &Past::default())
+}
+
+/// The same, with what its experiment has stored beside its runs.
+pub fn build_after(record: &RunRecord, past: &Past) -> Report {
     let decision = Decision::of(record);
     Report {
-        view: assemble::view(record, &decision),
+        view: assemble::view(record, &decision, past),
         frame: Frame::of(&record.manifest, &decision),
     }
 }
@@ -94,5 +100,5 @@ impl Report {
 /// The model alone.
 #[cfg(test)]
 pub(crate) fn view_of(record: &RunRecord) -> View {
-    assemble::view(record, &Decision::of(record))
+    assemble::view(record, &Decision::of(record), &Past::default())
 }

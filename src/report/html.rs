@@ -7,8 +7,10 @@ use crate::report::html::markup::{Figure, Page};
 use crate::report::text::escape;
 use crate::report::view::View;
 
+mod advice;
 mod cells;
 mod deaths;
+mod history;
 mod markup;
 mod method;
 mod night;
@@ -27,6 +29,7 @@ pub fn figures(view: &View) -> Vec<Figure> {
     figures.extend(deaths::map(view));
     figures.extend(workload::figures(view));
     figures.extend(night::figures(view));
+    figures.extend(history::figures(view));
     figures
 }
 
@@ -36,11 +39,13 @@ pub fn render(view: &View) -> String {
     verdict::head(&mut head, view);
     verdict::verdict(&mut head, view);
     let mut page = Page::new(view.stamp);
+    advice::uses(&mut page, view);
     cells::cells(&mut page, view);
     trade_off::trade_off(&mut page, view);
     deaths::deaths(&mut page, view);
     workload::workloads(&mut page, view);
     night::night(&mut page, view);
+    history::history(&mut page, view);
     method::method(&mut page, view);
     let style = format!("{}{}{STYLE}", palette::variables(), svg::STYLE);
     format!(

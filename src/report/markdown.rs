@@ -14,8 +14,10 @@ use crate::report::text::{Prose, code, fenced, inline, markdown, table_cell};
 use crate::report::view::{DeathView, FlagView, Remark, StartName, View, WorkloadView};
 use crate::report::workload::part::{self, Block};
 
+mod advice;
 mod choice;
 mod gates;
+mod history;
 mod machine;
 mod mattered;
 mod race;
@@ -35,6 +37,7 @@ pub fn render(view: &View) -> String {
     };
     page.head(view);
     page.verdict(view);
+    page.recommendations(&view.advice.recommendations);
     page.cells(view);
     if let Some(race) = &view.race {
         page.race(race);
@@ -47,12 +50,16 @@ pub fn render(view: &View) -> String {
         page.use_case(case, view.equivalence);
     }
     page.trade_offs(&view.trade_offs);
+    page.portraits(&view.advice.portraits);
     page.mattered(view);
     for workload in &view.workloads {
         page.workload(workload);
     }
     if let Some(machine) = &view.machine {
         page.machine(machine);
+    }
+    if let Some(history) = &view.history {
+        page.history(history);
     }
     page.misfits(view);
     page.ledger(&view.validity);
@@ -65,6 +72,7 @@ pub fn render(view: &View) -> String {
     page.warnings(view);
     page.method(view);
     page.deploy(view);
+    page.checklist(view.verdict.cell.as_deref(), &view.advice.checklist);
     page.figures(view);
     page.next_steps(view);
     page.out

@@ -1,6 +1,7 @@
 //! The report of a run: from stored data to bytes. Opens no file, prints nothing, decides
 //! nothing.
 
+mod advice;
 mod assemble;
 mod atlas;
 mod attested;
@@ -13,6 +14,7 @@ mod document;
 mod facts;
 mod fold;
 mod grid;
+mod history;
 mod html;
 mod json;
 mod ledger;
@@ -46,9 +48,10 @@ mod tests;
 pub use docker_run::deploy_command;
 #[cfg(test)]
 pub(crate) use document::view_of;
-pub use document::{Report, build};
+pub use document::{Report, build, build_after};
 pub use fold::{cut, wrap};
 pub use grid::Paint;
+pub use history::Past;
 pub use load_run::load_run;
 pub use stamp::Stamp;
 pub use view::FORMAT;

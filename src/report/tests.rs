@@ -28,6 +28,11 @@ Run `20261124T044826Z-3f9a` of `Qwen/Qwen3-32B-AWQ`, started at 2026-11-24T04:48
 - The engine's own state confirms 1 of its 2 varied flags; not confirmed: `max-num-seqs`.
 - 6 configurations: 3 ranked, 1 rejected, 1 infeasible, 1 undecided.
 
+## What to run for what
+
+- over all: `b`: first by its mean, from too few starts to say how sure.
+- `long-answers`: `c`: first by its mean, from too few starts to say how sure. `b`, first over all, costs 3.46 % here (95 % interval 2.05 % to 4.89 %).
+
 ## All configurations
 
 The same in all of them: `max-num-seqs = 32`.
@@ -73,6 +78,33 @@ The same in all of them: `max-num-seqs = 32`.
 | `b`                      |                      132 ms |    130 to 135 |                     43.4 tok/s | 43.0 to 43.7 |
 | `a`                      |                      144 ms |    141 to 147 |                     44.4 tok/s | 44.0 to 44.7 |
 | `c`                      |                     1311 ms |  1287 to 1336 |                     44.8 tok/s | 44.5 to 45.2 |
+
+## Strengths and weaknesses
+
+Of the configurations that live, against each other: told is what is clearly better or worse (the 95 % intervals of the means do not touch, and the difference is above the margin) than in at least half of the others.
+
+`b`:
+
+- strength: `kv-cache.ttft_repeat_ms.p50` 132 ms: clearly better than 3 of 3 others
+- strength: KV cache of 71872 tokens (1.75 requests of full length): clearly better than 2 of 3 others
+- weakness: `kv-cache.tokens_per_second.p50` 43.4 tok/s: clearly worse than 3 of 3 others
+
+`a`:
+
+- strength: `kv-cache.ttft_repeat_ms.p50` 144 ms: clearly better than 2 of 3 others
+- weakness: KV cache of 64896 tokens (1.58 requests of full length): clearly worse than 2 of 3 others
+
+`c`:
+
+- weakness: `kv-cache.ttft_repeat_ms.p50` 1311 ms: clearly worse than 2 of 3 others
+- weakness: KV cache of 64896 tokens (1.58 requests of full length): clearly worse than 2 of 3 others
+
+`f`:
+
+- strength: KV cache of 71872 tokens (1.75 requests of full length): clearly better than 2 of 3 others
+- weakness: misses the gate `kv-cache.success_rate >= 0.95`: 0.800 (in start 1, the worst of 2)
+- weakness: `kv-cache.ttft_repeat_ms.p50` 1298 ms: clearly worse than 2 of 3 others
+- weakness: 2 of 20 requests failed
 
 ## What mattered
 
@@ -237,6 +269,30 @@ LICENCE="${MY_LICENCE}" docker run --rm \
   --max-num-seqs 32
 ```
 
+## Before `b` serves
+
+Open:
+
+- [ ] `b` leads and is not settled. No probability is stated from 2 degrees of freedom; from 6 on there is one: more configurations, or more `repeats`.
+- [ ] The engine's own state does not show: `max-num-seqs`.
+- [ ] No soak was run: whether it stays as good for hours is not known (a workload of kind stability).
+- [ ] No load was tried: how many users at once it carries is not known (a workload of kind load).
+
+Yours to do:
+
+- [ ] Watch its first starts: after 2 starts without a death it may still die in up to 77.6 % of them (95 % bound).
+- [ ] Pin the image that was measured, `vllm/vllm-openai@sha256:abababababababababababababababababababababababababababababababab`: a tag can move.
+- [ ] The command sets no API key and no limits of your network: set both before others reach it.
+- [ ] Put it in force: `gridrun promote results/medium/20261124T044826Z-3f9a --accept-leader`.
+- [ ] Write its alert rules, dashboard and Compose file: `gridrun pack results/medium/champion.toml`.
+- [ ] Let every night say whether it still holds: `gridrun schedule`.
+- [ ] Know the way back: `gridrun rollback medium`.
+
+Shown by this run:
+
+- [x] The gate holds.
+- [x] 0 of 20 requests failed.
+
 ## Figures
 
 - [No ranked configuration beats b, a, c in both kv-cache.ttft_repeat_ms.p50 and kv-cache.tokens_per_second.p50](figures/trade-off-kv-cache-ttft-repeat-ms-p50-kv-cache-tokens-per-second-p50.svg)
@@ -371,6 +427,10 @@ Run `20261124T044826Z-3f9a` of `Qwen/Qwen3-32B-AWQ`, started at 2026-11-24T04:48
 - The engine's own state confirms 1 of its 2 varied flags; not confirmed: `max-num-seqs`.
 - 6 configurations: 3 ranked, 0 rejected, 1 infeasible, 2 undecided.
 
+## What to run for what (**STAND-IN RESULTS**)
+
+- over all: `b`: first of single starts, which do not say how sure.
+
 ## All configurations (**STAND-IN RESULTS**)
 
 The same in all of them: `max-num-seqs = 32`.
@@ -387,6 +447,22 @@ The same in all of them: `max-num-seqs = 32`.
 - Numbers are means over engine starts; sd is the sample standard deviation between starts, n their count.
 - vs baseline: how many times as good as `a`, the first of the file that lived; above 1 is better.
 - measured: starts that led to numbers, of starts that settled.
+
+## Strengths and weaknesses (**STAND-IN RESULTS**)
+
+Of the configurations that live, against each other: told is what is clearly better or worse (the 95 % intervals of the means do not touch, and the difference is above the margin) than in at least half of the others.
+
+`b`:
+
+- strength: KV cache of 71872 tokens (1.75 requests of full length): clearly better than 2 of 2 others
+
+`a`:
+
+- weakness: KV cache of 64896 tokens (1.58 requests of full length): clearly worse than 1 of 2 others
+
+`c`:
+
+- weakness: KV cache of 64896 tokens (1.58 requests of full length): clearly worse than 1 of 2 others
 
 ## Workload kv-cache (**STAND-IN RESULTS**)
 
@@ -500,6 +576,31 @@ LICENCE="${MY_LICENCE}" docker run --rm \
   --max-model-len 40960 \
   --max-num-seqs 32
 ```
+
+## Before `b` serves (**STAND-IN RESULTS**)
+
+Open:
+
+- [ ] Nothing was measured on a real engine: every number here is a stand-in's. Run the experiment itself.
+- [ ] The run is not complete: go on with `gridrun resume`.
+- [ ] `b` leads and is not settled.
+- [ ] No gate was asked: nothing says from when on it would be too slow, or wrong too often.
+- [ ] The engine's own state does not show: `max-num-seqs`.
+- [ ] No soak was run: whether it stays as good for hours is not known (a workload of kind stability).
+- [ ] No load was tried: how many users at once it carries is not known (a workload of kind load).
+
+Yours to do:
+
+- [ ] Watch its first starts: after 1 start without a death it may still die in up to 95.0 % of them (95 % bound).
+- [ ] The command sets no API key and no limits of your network: set both before others reach it.
+- [ ] Put it in force: `gridrun promote results/medium/20261124T044826Z-3f9a --accept-leader`.
+- [ ] Write its alert rules, dashboard and Compose file: `gridrun pack results/medium/champion.toml`.
+- [ ] Let every night say whether it still holds: `gridrun schedule`.
+- [ ] Know the way back: `gridrun rollback medium`.
+
+Shown by this run:
+
+- [x] 0 of 10 requests failed.
 
 ## Figures (**STAND-IN RESULTS**)
 

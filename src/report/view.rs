@@ -15,8 +15,11 @@ use crate::manifest::{HostFacts, RunEnding, SourceCopy};
 use crate::measure::client::ClientHealth;
 use crate::measure::metric::{MetricDef, WorkloadKind};
 use crate::measure::node::NodeDetail;
+use crate::measure::slo::Slo;
 use crate::outcome::{RuntimeFacts, Standing};
+use crate::report::advice::{Item, Portrait, Recommendation};
 use crate::report::atlas::Atlas;
+use crate::report::history::HistoryView;
 use crate::report::ledger::Ledger;
 use crate::report::machine::MachineView;
 use crate::report::mattered::MatteredView;
@@ -96,17 +99,31 @@ pub struct View {
     /// Every start by the clock; `None` where nothing settled. The journal holds it for machines.
     #[serde(skip)]
     pub night: Option<NightView>,
+    /// The nights up to this run; `None` where the experiment has none.
+    pub history: Option<HistoryView>,
     /// Attempts that were not, or not wholly, measurements of their cells.
     pub validity: Ledger,
     pub attestation: Vec<FlagView>,
     pub warnings: Vec<Remark>,
     pub method: Method,
     pub deploy: Option<Deploy>,
+    pub advice: Advice,
     /// The run's folder, as gridrun lays it out.
     pub folder: String,
     /// Where a reader of a part finds all of it.
     #[serde(skip)]
     pub whole: Whole,
+}
+
+/// What follows from all that, by the rules of docs/REPORT.md.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Advice {
+    /// For the experiment's own objectives, then for each use case.
+    pub recommendations: Vec<Recommendation>,
+    /// What each living cell is good and bad at.
+    pub portraits: Vec<Portrait>,
+    /// What is left to do before the first-placed cell serves.
+    pub checklist: Vec<Item>,
 }
 
 /// Where all of a report is.
@@ -374,6 +391,9 @@ pub struct WorkloadView {
     pub starts: Vec<WorkloadStart>,
     /// Quarantined samples, failed requests, failed nodes.
     pub notes: Vec<Remark>,
+    /// Bounds that a load must keep.
+    #[serde(skip)]
+    pub slo: Vec<Slo>,
 }
 
 #[derive(Debug, Clone, Serialize)]

@@ -8,7 +8,7 @@ mod load;
 pub mod part;
 mod reasoning;
 mod stability;
-mod tool_calling;
+pub mod tool_calling;
 
 use crate::decide::decision::{CellResult, Decision};
 use crate::decide::hint::{Hint, hint, tool_parser};
@@ -21,6 +21,7 @@ use crate::report::view::{
     MetricView, Remark, StartName, StartValue, WorkloadCell, WorkloadStart, WorkloadView,
 };
 use crate::spec::experiment::Workload;
+use crate::spec::workload::WorkloadSpec;
 
 /// Every node, in the order in which nodes run.
 pub fn views(manifest: &Manifest, decision: &Decision<'_>) -> Vec<WorkloadView> {
@@ -49,6 +50,15 @@ fn view(workload: &Workload, decision: &Decision<'_>) -> WorkloadView {
         cells: Vec::new(),
         starts: Vec::new(),
         notes: Vec::new(),
+        slo: match &workload.spec {
+            WorkloadSpec::Load(load) => load.slo.clone(),
+            WorkloadSpec::KvCache(_)
+            | WorkloadSpec::Conversation(_)
+            | WorkloadSpec::Reasoning(_)
+            | WorkloadSpec::ToolCalling(_)
+            | WorkloadSpec::Stability(_)
+            | WorkloadSpec::Command(_) => Vec::new(),
+        },
     };
     for &index in &decision.order {
         let cell = &decision.cells[index];

@@ -136,6 +136,8 @@ fn settle(dir: &RunDir) -> anyhow::Result<NightReport> {
     }
     let rows = rows(&record, &cells, &report.aged, report.verdict, &state);
     history::put(&history_path, &rows)?;
+    // Its report was made before anything was judged; now this night is among the nights.
+    crate::cli::report::write(dir, &record)?;
     Ok(report)
 }
 

@@ -2,9 +2,11 @@
 
 mod coordinate;
 pub mod heat;
+pub mod history;
 pub mod interval;
 pub mod label;
 pub mod lines;
+pub mod matrix;
 pub mod night;
 pub mod palette;
 mod plot;

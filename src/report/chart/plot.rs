@@ -36,15 +36,22 @@ impl Room {
     }
 }
 
-/// Grid, ticks and names of both axes.
-pub fn axes(svg: &mut Svg, room: &Room, x: (&Scale, &str), y: (&Scale, &str)) {
+/// Grid, ticks and name of the y axis.
+pub fn y_axis(svg: &mut Svg, room: &Room, (y, name): (&Scale, &str)) {
     let area = room.area;
     let about = ((area.bottom - area.top) / 55.0) as usize;
-    for (value, text) in y.0.ticks(about.max(2)) {
-        let at = y.0.at(value);
+    for (value, text) in y.ticks(about.max(2)) {
+        let at = y.at(value);
         svg.line("gr", (area.left, at), (area.right, at));
         svg.text("", (area.left - 6.0, at + 4.0), Anchor::End, &text);
     }
+    svg.text("", (2.0, 13.0), Anchor::Start, &format!("↑ {name}"));
+}
+
+/// Grid, ticks and names of both axes.
+pub fn axes(svg: &mut Svg, room: &Room, x: (&Scale, &str), y: (&Scale, &str)) {
+    let area = room.area;
+    y_axis(svg, room, y);
     let about = ((area.right - area.left) / 95.0) as usize;
     let mut last = f64::NEG_INFINITY;
     for (value, text) in x.0.ticks(about.max(2)) {
@@ -57,7 +64,6 @@ pub fn axes(svg: &mut Svg, room: &Room, x: (&Scale, &str), y: (&Scale, &str)) {
         }
     }
     svg.line("ax", (area.left, area.bottom), (area.right, area.bottom));
-    svg.text("", (2.0, 13.0), Anchor::Start, &format!("↑ {}", y.1));
     let name = format!("{} →", x.1);
     svg.text("", (area.right, room.height - 6.0), Anchor::End, &name);
 }

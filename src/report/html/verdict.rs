@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::decide::number;
 use crate::manifest::RunEnding;
 use crate::report::claims::{self, Call};
+use crate::report::html::advice;
 use crate::report::html::markup::Page;
 use crate::report::text::{Prose, escape};
 use crate::report::view::View;
@@ -47,6 +48,13 @@ pub fn head(page: &mut Page, view: &View) {
             "<p class=\"warn\"><b>{}.</b> {}</p>\n",
             escape(&stamp.title()),
             escape(&stamp.meaning())
+        ));
+    }
+    if let Some(stay) = &view.production {
+        let class = if stay.is_down() { "down" } else { "meta" };
+        page.raw(format!(
+            "<p class=\"{class}\">{}.</p>\n",
+            escape(&stay.told())
         ));
     }
     let progress = &view.progress;
@@ -107,6 +115,7 @@ pub fn verdict(page: &mut Page, view: &View) {
         page.close();
     }
     command(page, view);
+    advice::checklist(page, &view.advice.checklist);
     let all: Vec<String> = view.verdict.texts().map(Prose::html).collect();
     if !all.is_empty() {
         page.open("All that the verdict rests on");

@@ -1,7 +1,6 @@
 //! One workload after another: its figures, its numbers, and what its kind adds to read.
 
 use crate::decide::number;
-use crate::measure::kind::load::{DemandKind, Detail};
 use crate::measure::node::NodeDetail;
 use crate::measure::request::CacheProof;
 use crate::measure::summary::Summary;
@@ -14,6 +13,9 @@ use crate::report::text::{Prose, escape};
 use crate::report::view::{View, WorkloadView};
 use crate::report::workload::part::{self, Block};
 
+mod load;
+mod quality;
+
 /// Configurations that a list of attempts names before it only counts.
 const NAMES: usize = 8;
 
@@ -24,13 +26,18 @@ pub fn figures(view: &View) -> Vec<Figure> {
 }
 
 fn of(view: &View, workload: &WorkloadView) -> Vec<Figure> {
-    let figures = [
+    let mut figures: Vec<Figure> = [
         hits(view, workload),
         turns(view, workload),
-        load(view, workload),
+        quality::parser_matrix(workload),
+        quality::points_matrix(view, workload),
         drift(view, workload),
-    ];
-    figures.into_iter().flatten().collect()
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    figures.extend(load::curves(view, workload));
+    figures
 }
 
 pub fn workloads(page: &mut Page, view: &View) {
@@ -76,9 +83,8 @@ fn one(page: &mut Page, view: &View, workload: &WorkloadView) {
         &format!("{node}: start by start, and what the metrics mean"),
         |page| starts(page, workload),
     );
-    page.fold(&format!("{node}: what it adds, to read"), |page| {
-        more(page, workload);
-    });
+    quality::failed_calls(page, workload);
+    page.fold(&quality::more_is(workload), |page| more(page, workload));
 }
 
 fn notes(page: &mut Page, workload: &WorkloadView) {
@@ -295,77 +301,6 @@ fn over_starts(name: &str, starts: &[Vec<(f64, f64)>]) -> Option<Line> {
             false => Vec::new(),
         },
     })
-}
-
-/// Time to first token against the level of load.
-fn load(view: &View, workload: &WorkloadView) -> Option<Figure> {
-    let names = chosen(view, workload);
-    let lines: Vec<Line> = names
-        .iter()
-        .filter_map(|name| {
-            let name = *name;
-            let starts: Vec<Vec<(f64, f64)>> = load_details(workload, name)
-                .into_iter()
-                .map(|detail| {
-                    let rungs = detail.rungs.iter();
-                    let points = rungs.filter_map(|rung| Some((rung.level, rung.ttft_ms?.p95)));
-                    points.collect()
-                })
-                .collect();
-            over_starts(name, &starts)
-        })
-        .collect();
-    let first = lines.first()?.name.clone();
-    let demand = load_details(workload, &first).first()?.demand;
-    let kept: Vec<f64> = load_details(workload, &first)
-        .into_iter()
-        .filter_map(|detail| detail.proved.as_ref()?.kept)
-        .collect();
-    let level = match demand {
-        DemandKind::Concurrency => "users at once",
-        DemandKind::Rate => "requests per second",
-    };
-    let (from, to) = {
-        let points = &lines.first()?.points;
-        (*points.first()?, *points.last()?)
-    };
-    let grows = format!(
-        "{first}: 95 % of first tokens within {} ms at {} {level}, {} ms at {}",
-        number::significant(from.1),
-        number::significant(from.0),
-        number::significant(to.1),
-        number::significant(to.0)
-    );
-    let lines = Lines {
-        title: match kept.iter().copied().reduce(f64::min) {
-            Some(level_kept) => format!(
-                "{grows}; it keeps its bounds up to {} in every start that told",
-                number::significant(level_kept)
-            ),
-            None => grows,
-        },
-        x: level.to_owned(),
-        y: "time to first token, p95, ms".to_owned(),
-        limit: None,
-        is_share: false,
-        lines,
-    };
-    let n = lines.lines.len();
-    figure(
-        format!("{}-load", slug(&workload.node)),
-        &lines,
-        "The middle of the starts; band: from the lowest start to the highest.".to_owned()
-            + &left_out(workload, n),
-    )
-}
-
-fn load_details<'v>(workload: &'v WorkloadView, cell: &str) -> Vec<&'v Detail> {
-    let starts = workload.starts.iter().filter(|start| start.cell == cell);
-    let details = starts.filter_map(|start| match &start.detail {
-        Some(NodeDetail::Load(detail)) => Some(detail),
-        _ => None,
-    });
-    details.collect()
 }
 
 /// Time to first token over the course of a soak.

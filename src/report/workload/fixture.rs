@@ -23,5 +23,6 @@ pub fn workload(kind: WorkloadKind, starts: Vec<(&str, u32, Option<NodeDetail>)>
         cells: Vec::new(),
         starts: starts.into_iter().map(start).collect(),
         notes: Vec::new(),
+        slo: Vec::new(),
     }
 }

@@ -15,7 +15,7 @@ const COLUMNS: usize = 6;
 const SHOWN: usize = 3;
 
 /// The checks in the order of the table, as its header names them.
-const HEADERS: [(Check, &str); 10] = [
+pub const HEADERS: [(Check, &str); 10] = [
     (Check::Solved, "solved"),
     (Check::Parsed, "parsed"),
     (Check::RightFunction, "right function"),
