@@ -282,7 +282,7 @@ Yours to do:
 
 - [ ] Watch its first starts: after 2 starts without a death it may still die in up to 77.6 % of them (95 % bound).
 - [ ] Pin the image that was measured, `vllm/vllm-openai@sha256:abababababababababababababababababababababababababababababababab`: a tag can move.
-- [ ] The command sets no API key and no limits of your network: set both before others reach it.
+- [ ] Set an API key (`VLLM_API_KEY`) and the limits of your network before others reach it.
 - [ ] Put it in force: `gridrun promote results/medium/20261124T044826Z-3f9a --accept-leader`.
 - [ ] Write its alert rules, dashboard and Compose file: `gridrun pack results/medium/champion.toml`.
 - [ ] Let every night say whether it still holds: `gridrun schedule`.
@@ -592,7 +592,7 @@ Open:
 Yours to do:
 
 - [ ] Watch its first starts: after 1 start without a death it may still die in up to 95.0 % of them (95 % bound).
-- [ ] The command sets no API key and no limits of your network: set both before others reach it.
+- [ ] Set an API key (`VLLM_API_KEY`) and the limits of your network before others reach it.
 - [ ] Put it in force: `gridrun promote results/medium/20261124T044826Z-3f9a --accept-leader`.
 - [ ] Write its alert rules, dashboard and Compose file: `gridrun pack results/medium/champion.toml`.
 - [ ] Let every night say whether it still holds: `gridrun schedule`.

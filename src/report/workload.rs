@@ -195,4 +195,4 @@ pub fn remark(remarks: &mut Vec<Remark>, text: &str, cell: &CellResult<'_>, star
 }
 
 #[cfg(test)]
-mod fixture;
+pub(in crate::report) mod fixture;

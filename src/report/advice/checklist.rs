@@ -74,10 +74,13 @@ pub fn checklist(view: &View) -> Vec<Item> {
     items.extend(about.cards());
     items.extend(about.starts());
     items.extend(about.image());
-    items.push(State::Yours.says(
-        "The command sets no API key and no limits of your network: set both before others reach \
-         it.",
-    ));
+    items.push(
+        State::Yours.item(
+            Prose::new("Set an API key (")
+                .name("VLLM_API_KEY")
+                .words(") and the limits of your network before others reach it."),
+        ),
+    );
     items.extend(about.afterwards());
     items
 }
@@ -279,8 +282,7 @@ impl About<'_> {
         let lowest = levels.iter().copied().collect::<Option<Vec<f64>>>();
         match lowest.and_then(|levels| levels.into_iter().reduce(f64::min)) {
             Some(kept) => State::Shown.says(format!(
-                "It kept the bounds of its load up to {} {level} in every start; admit no more.",
-                number::significant(kept)
+                "It kept the bounds of its load up to {kept} {level} in every start; admit no more."
             )),
             None => State::Open.says("In some start it kept the bounds of its load at no level."),
         }
@@ -397,7 +399,7 @@ mod tests {
 [
     "Watch its first starts: after 8 starts without a death it may still die in up to 31.2 % of them (95 % bound).",
     "Pin the image that was measured, vllm/vllm-openai@sha256:abababababababababababababababababababababababababababababababab: a tag can move.",
-    "The command sets no API key and no limits of your network: set both before others reach it.",
+    "Set an API key (VLLM_API_KEY) and the limits of your network before others reach it.",
     "Put it in force: gridrun promote results/medium/20261124T044826Z-3f9a.",
     "Write its alert rules, dashboard and Compose file: gridrun pack results/medium/champion.toml.",
     "Let every night say whether it still holds: gridrun schedule.",

@@ -54,26 +54,31 @@ impl Matrix {
         if self.places.iter().flatten().flatten().next().is_none() {
             return None;
         }
-        // Names of columns stand upright: where they would lie over one another, rows have room.
-        let columns = self.columns.len().min(MOST) as f64;
-        let longest = |names: &[String]| {
-            let wide = names.iter().take(MOST).map(|name| label::width(name));
-            wide.fold(0.0, f64::max)
-        };
-        let names = (longest(&self.rows) + 12.0).min(width * 0.42);
-        let is_tight = (width - names) / columns.max(1.0) < longest(&self.columns) + 6.0;
-        let fits_turned = self.rows.len() < self.columns.len();
-        match is_tight && fits_turned {
-            true => Some(self.turned().drawn(width)),
+        // Names over columns have less room than names before rows.
+        let turned = self.turned();
+        match self.cut(width) > turned.cut(width) {
+            true => Some(turned.drawn(width)),
             false => Some(self.drawn(width)),
         }
     }
 
+    /// Where the places begin, and how wide each is.
+    fn columns_of(&self, width: f64) -> (f64, f64) {
+        let left = (longest(&self.rows) + 12.0).min(width * 0.42);
+        let n_columns = self.columns.len().clamp(1, MOST);
+        (left, (width - left - 2.0) / n_columns as f64)
+    }
+
+    /// How much of the longest names would be cut off.
+    fn cut(&self, width: f64) -> f64 {
+        let (left, each) = self.columns_of(width);
+        let over = |names: &[String], room: f64| (longest(names) + 10.0 - room).max(0.0);
+        over(&self.rows, left) + over(&self.columns, each)
+    }
+
     fn drawn(&self, width: f64) -> Svg {
-        let (n_rows, n_columns) = (self.rows.len().min(MOST), self.columns.len().min(MOST));
-        let wide = self.rows.iter().take(MOST).map(|name| label::width(name));
-        let left = (wide.fold(0.0, f64::max) + 12.0).min(width * 0.42);
-        let each = (width - left - 2.0) / n_columns.max(1) as f64;
+        let n_rows = self.rows.len().min(MOST);
+        let (left, each) = self.columns_of(width);
         let top = 24.0;
         let height = top + ROW * n_rows as f64 + 4.0;
         let mut svg = Svg::new(width, height, &self.title, &self.description());
@@ -121,7 +126,12 @@ impl Matrix {
 }
 
 fn fitted(name: &str, width: f64) -> String {
-    shorten(name, ((width - 4.0) / label::CHARACTER) as usize)
+    shorten(name, ((width - 8.0) / label::CHARACTER) as usize)
+}
+
+fn longest(names: &[String]) -> f64 {
+    let wide = names.iter().take(MOST).map(|name| label::width(name));
+    wide.fold(0.0, f64::max)
 }
 
 #[cfg(test)]

@@ -118,10 +118,14 @@ fn starts(page: &mut Page, workload: &WorkloadView) {
 
 /// What the kind adds, as `report.md` has it.
 fn more(page: &mut Page, workload: &WorkloadView) {
+    let mut n_tables = 0;
     for block in part::of(workload) {
         match block {
             Block::Paragraph(text) => page.raw(format!("<p>{}</p>\n", from_markdown(&text))),
-            Block::Table(table) => page.table(&workload.node, &table),
+            Block::Table(table) => {
+                n_tables += 1;
+                page.table(&format!("{}: table {n_tables}", workload.node), &table);
+            }
             Block::Bullets(items) => {
                 let items: Vec<String> = items.iter().map(|item| from_markdown(item)).collect();
                 page.bullets(&items);

@@ -98,9 +98,9 @@ fn of(view: &View, workload: &WorkloadView, curve: Curve) -> Option<Figure> {
         curve.stat.name(),
         curve.name(),
         number::significant(from.1),
-        number::significant(from.0),
+        from.0,
         number::significant(to.1),
-        number::significant(to.0)
+        to.0
     );
     let bound = curve.bound(&workload.slo);
     let mut caption =
@@ -116,10 +116,9 @@ fn of(view: &View, workload: &WorkloadView, curve: Curve) -> Option<Figure> {
     let n = lines.len();
     let lines = Lines {
         title: match kept(workload, &first) {
-            Some(level_kept) if bound.is_some() => format!(
-                "{grows}; it keeps its bounds up to {} in every start that told",
-                number::significant(level_kept)
-            ),
+            Some(level_kept) if bound.is_some() => {
+                format!("{grows}; it keeps its bounds up to {level_kept} in every start that told")
+            }
             _ => grows,
         },
         x: level.to_owned(),

@@ -174,19 +174,16 @@ pub fn points_matrix(view: &View, workload: &WorkloadView) -> Option<Figure> {
         .iter()
         .map(|task| cells.iter().map(|cell| place(task, cell)).collect())
         .collect();
-    let worst = tasks
+    let least = |row: &[Option<Place>]| {
+        let graded = row.iter().flatten().map(|place| place.goodness);
+        graded.reduce(f64::min)
+    };
+    let worst: Vec<(&str, f64)> = tasks
         .iter()
         .zip(&places)
-        .flat_map(|(task, row)| row.iter().flatten().map(move |place| (task, place)))
-        .min_by(|one, other| one.1.goodness.total_cmp(&other.1.goodness));
-    let (task, least) = worst?;
-    let title = match least.goodness < 1.0 {
-        true => format!(
-            "{task} loses most: {} of 1 point where it went worst",
-            least.shown
-        ),
-        false => "No task lost a point".to_owned(),
-    };
+        .filter_map(|(task, row)| Some((*task, least(row)?)))
+        .collect();
+    let title = points_title(&worst)?;
     let matrix = Matrix {
         title,
         rows: tasks.iter().map(|task| (*task).to_owned()).collect(),
@@ -201,6 +198,25 @@ pub fn points_matrix(view: &View, workload: &WorkloadView) -> Option<Figure> {
         caption += &format!(" {n_cells} more configurations are in the table below.");
     }
     figure(format!("{}-points", slug(&workload.node)), &matrix, caption)
+}
+
+/// Which tasks lost points; of each, what it had where it went worst. `None` where none was
+/// graded.
+fn points_title(worst: &[(&str, f64)]) -> Option<String> {
+    let lowest = worst.iter().map(|(_, least)| *least).reduce(f64::min)?;
+    let n_lost = worst.iter().filter(|(_, least)| *least < 1.0).count();
+    let lost = match (n_lost, worst.len()) {
+        (0, _) => return Some("No task lost a point".to_owned()),
+        (lost, n) => format!("{lost} of {n} tasks lost points"),
+    };
+    let mut lowest_ones = worst.iter().filter(|(_, least)| *least == lowest);
+    Some(match (lowest_ones.next(), lowest_ones.count()) {
+        (Some((task, _)), 0) => format!(
+            "{lost}; {task} most, with {} of 1 where it went worst",
+            number::significant(lowest)
+        ),
+        _ => lost,
+    })
 }
 
 fn figure(id: String, matrix: &Matrix, mut caption: String) -> Option<Figure> {
@@ -290,5 +306,111 @@ pub fn more_is(workload: &WorkloadView) -> String {
     match is_graded {
         true => format!("{node}: answers that lost points, to read ({n_lost})"),
         false => format!("{node}: what it adds, to read"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::fixture;
+    use crate::measure::kind::reasoning;
+    use crate::measure::kind::tool_calling::{ScenarioResult, Way};
+    use crate::measure::metric::WorkloadKind;
+    use crate::report::view_of;
+    use crate::report::workload::fixture::workload;
+    use crate::spec::workload::tool_calling::ScenarioClass;
+
+    fn tools(n_parsed: u32) -> Option<NodeDetail> {
+        let mut checks = Checks::default();
+        for at in 0..4 {
+            checks.count(Check::Parsed, at < n_parsed);
+            checks.count(Check::Swallowed, at >= n_parsed);
+        }
+        Some(NodeDetail::ToolCalling(Detail {
+            scenarios: vec![ScenarioResult {
+                scenario: "weather".to_owned(),
+                class: ScenarioClass::Simple,
+                way: Way::Streamed,
+                checks,
+            }],
+            failures: vec![FailedAnswer {
+                scenario: "weather".to_owned(),
+                way: Way::Streamed,
+                step: 1,
+                why: "no <call>".to_owned(),
+                text: "<tool_call>".to_owned(),
+                calls: Vec::new(),
+            }],
+            n_more_failures: 2,
+            ..Detail::default()
+        }))
+    }
+
+    #[test]
+    fn parsers_are_held_against_each_other_over_all_their_configurations() {
+        let mut workload = workload(
+            WorkloadKind::ToolCalling,
+            vec![("a", 1, tools(4)), ("b", 1, tools(4)), ("c", 1, tools(1))],
+        );
+        for (cell, parser) in workload.cells.iter_mut().zip(["hermes", "hermes", "xml"]) {
+            cell.tool_parser = Some(parser.to_owned());
+        }
+        let figure = parser_matrix(&workload).unwrap();
+        assert_eq!(
+            figure.title,
+            "Expected tool calls arrive as calls: 100 % with hermes (8 of 8), 25.0 % with xml (1 \
+             of 4)"
+        );
+        let text = figure.wide.inline("m", "c");
+        assert!(
+            text.contains(">hermes (2)<") && text.contains(">8/8<"),
+            "{text}"
+        );
+        let mut page = Page::new(None);
+        failed_calls(&mut page, &workload);
+        assert!(page.out.contains("Parser xml: failed answers, to read (3)"));
+        assert!(page.out.contains("no &lt;call&gt;") && !page.out.contains("<tool_call>"));
+    }
+
+    fn answers_of(shares: &[(&str, Option<f64>)]) -> Option<NodeDetail> {
+        let answers = shares.iter().map(|(task, share)| AnswerDetail {
+            task: (*task).to_owned(),
+            category: "logic".to_owned(),
+            iteration: 0,
+            share: *share,
+            output_tokens: Some(9),
+            finish_reason: Some("stop".to_owned()),
+            failure: None,
+            answer: None,
+            lost: Vec::new(),
+        });
+        Some(NodeDetail::Reasoning(reasoning::Detail {
+            answers: answers.collect(),
+        }))
+    }
+
+    #[test]
+    fn points_are_means_and_what_is_not_graded_has_none() {
+        let view = view_of(&fixture::full());
+        let shares = [("vase", Some(1.0)), ("tank", Some(0.5)), ("club", None)];
+        let workload = workload(WorkloadKind::Reasoning, vec![("a", 1, answers_of(&shares))]);
+        let figure = points_matrix(&view, &workload).unwrap();
+        assert_eq!(
+            figure.title,
+            "1 of 2 tasks lost points; tank most, with 0.500 of 1 where it went worst"
+        );
+        let text = figure.wide.inline("m", "c");
+        assert!(text.contains(">–<") && text.contains(">0.500<"), "{text}");
+    }
+
+    #[test]
+    fn the_title_claims_no_worst_task_where_several_are() {
+        let title = |worst: &[(&str, f64)]| points_title(worst);
+        assert_eq!(title(&[]), None);
+        assert_eq!(title(&[("a", 1.0)]).unwrap(), "No task lost a point");
+        assert_eq!(
+            title(&[("a", 0.0), ("b", 0.0)]).unwrap(),
+            "2 of 2 tasks lost points"
+        );
     }
 }
