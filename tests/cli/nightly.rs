@@ -74,6 +74,18 @@ fn nights_follow_each_other_and_challengers_take_turns() {
     assert!(page.contains("STAND-IN"), "{page}");
     assert!(page.contains("## Earlier nights"), "{page}");
     assert!(read(2, "junit.xml").contains("<testsuite name=\"small\""));
+    // The reports have the nights up to theirs, also when they are made again.
+    for (run, n_nights) in [(0, 0), (1, 1), (2, 2)] {
+        let before = [read(run, "report.json"), read(run, "report.html")];
+        let report: serde_json::Value = serde_json::from_str(&before[0]).unwrap();
+        let nights = report["history"]["nights"].as_array().map_or(0, Vec::len);
+        assert_eq!(nights, n_nights, "{}", report["history"]);
+        assert_eq!(before[1].contains("Night after night"), n_nights > 0);
+        let path = runs[run].to_str().unwrap().to_owned();
+        folder.gridrun(&["report", &path]).ends_with_code(0);
+        let again = [read(run, "report.json"), read(run, "report.html")];
+        assert!(again == before, "{path} changed");
+    }
     assert!(folder.path().join("results/small/history.parquet").exists());
 }
 

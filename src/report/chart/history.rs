@@ -30,7 +30,7 @@ pub fn draw(history: &HistoryView, title: &str, width: f64) -> Option<Svg> {
     room.area.top += 18.0;
     let (low, high) = range(&numbers);
     let y = Scale::linear([100.0 * low, 100.0 * high], false, room.y())?;
-    let times = nights.iter().map(|night| seconds(night));
+    let times = nights.iter().map(seconds);
     let x = Scale::linear(times, false, room.x())?;
     let mut svg = Svg::new(width, height, title, &description(nights));
     reigns(&mut svg, nights, &room, &x);

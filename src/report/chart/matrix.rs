@@ -51,9 +51,7 @@ impl Matrix {
 
     /// `None` where there is nothing in it.
     pub fn draw(&self, width: f64) -> Option<Svg> {
-        if self.places.iter().flatten().flatten().next().is_none() {
-            return None;
-        }
+        self.places.iter().flatten().flatten().next()?;
         // Names over columns have less room than names before rows.
         let turned = self.turned();
         match self.cut(width) > turned.cut(width) {

@@ -16,7 +16,7 @@ pub fn uses(page: &mut Page, view: &View) {
         .advice
         .recommendations
         .iter()
-        .map(|one| recommendation(one))
+        .map(recommendation)
         .collect();
     page.raw(format!("<dl class=\"uses\">{}</dl>\n", rows.concat()));
     for case in &view.use_cases {
