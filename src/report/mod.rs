@@ -41,6 +41,8 @@ mod workload;
 #[cfg(test)]
 mod part_tests;
 #[cfg(test)]
+mod partial_tests;
+#[cfg(test)]
 mod terminal_tests;
 #[cfg(test)]
 mod tests;
