@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::champion::conditions::Conditions;
-use crate::champion::history::PastNight;
-use crate::champion::reign::{Act, By, Reign};
+use crate::champion::history::{PastAge, PastNight};
+use crate::champion::reign::{self, Act, By, Reign};
 use crate::decide::night::{Call, CellNight};
 use crate::decide::number;
 use crate::manifest::Manifest;
@@ -61,6 +61,14 @@ pub struct NightLine {
     pub challengers: Vec<ChallengerLine>,
     /// What is another one than in the night before; numbers across it are not compared.
     pub changed: Vec<String>,
+    /// Cells that served for hours and age, with what says so.
+    pub aged: Vec<AgedLine>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct AgedLine {
+    pub cell: String,
+    pub finding: String,
 }
 
 /// Who wanted the place.
@@ -134,8 +142,8 @@ pub fn view(manifest: &Manifest, past: &Past) -> Option<HistoryView> {
     let until = manifest.started_at;
     let nights = past.nights.iter().filter(|night| night.at <= until);
     let nights = lines(nights, manifest);
-    let reigns = past.reigns.iter().filter(|reign| reign.at <= until);
-    let reigns: Vec<ReignLine> = reigns.map(reign).collect();
+    let reigns = reign::until(&past.reigns, until).iter();
+    let reigns: Vec<ReignLine> = reigns.map(line_of).collect();
     let n_older = nights.len().saturating_sub(NIGHTS);
     let nights: Vec<NightLine> = nights.into_iter().skip(n_older).collect();
     let is_there = !nights.is_empty() || !reigns.is_empty() || past.unread.is_some();
@@ -189,12 +197,26 @@ fn lines<'p>(nights: impl Iterator<Item = &'p PastNight>, manifest: &Manifest) -
                 })
                 .collect(),
             changed,
+            aged: night
+                .aged
+                .iter()
+                .filter_map(|age| aged(night, age))
+                .collect(),
         }
     });
     lines.collect()
 }
 
-fn reign(reign: &Reign) -> ReignLine {
+/// `None` where nothing says that it ages.
+fn aged(night: &PastNight, age: &PastAge) -> Option<AgedLine> {
+    let named = night.cells.iter().find(|cell| cell.cell == age.cell);
+    Some(AgedLine {
+        cell: named.map_or_else(|| age.cell.to_string(), |cell| cell.name.clone()),
+        finding: age.finding.clone()?,
+    })
+}
+
+fn line_of(reign: &Reign) -> ReignLine {
     let (cell, followed, how) = match &reign.act {
         Act::Promoted {
             champion,
@@ -360,7 +382,15 @@ pub fn table(history: &HistoryView, limit: usize) -> Table {
                 [] => "nobody".to_owned(),
                 challengers => challengers.join("; "),
             },
-            night.verdict.name().to_owned(),
+            std::iter::once(night.verdict.name().to_owned())
+                .chain(
+                    night
+                        .aged
+                        .iter()
+                        .map(|age| format!("`{}` ages: {}", age.cell, age.finding)),
+                )
+                .collect::<Vec<_>>()
+                .join("; "),
         ]);
     }
     table
@@ -414,6 +444,7 @@ pub mod tests {
             verdict,
             state: String::new(),
             cells: vec![cell(champion, score), cell("wild", Some(other))],
+            aged: Vec::new(),
         }
     }
 

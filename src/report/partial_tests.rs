@@ -210,7 +210,7 @@ Open:
 - [ ] `b` leads and is not settled.
 - [ ] No gate was asked: nothing says from when on it would be too slow, or wrong too often.
 - [ ] The engine's own state does not show: `max-num-seqs`.
-- [ ] No soak was run: whether it stays as good for hours is not known (a workload of kind stability).
+- [ ] No soak was run: whether it stays as good for hours is not known (a workload of kind stability or age).
 - [ ] No load was tried: how many users at once it carries is not known (a workload of kind load).
 
 Yours to do:

@@ -1,6 +1,6 @@
 //! Whole reports of hand-made runs, as a reader gets them.
 
-use crate::decide::fixture::{self, Numbers};
+use crate::decide::fixture;
 use crate::report::build;
 
 #[test]
@@ -273,7 +273,7 @@ Open:
 
 - [ ] `b` leads and is not settled. No probability is stated from 2 degrees of freedom; from 6 on there is one: more configurations, or more `repeats`.
 - [ ] The engine's own state does not show: `max-num-seqs`.
-- [ ] No soak was run: whether it stays as good for hours is not known (a workload of kind stability).
+- [ ] No soak was run: whether it stays as good for hours is not known (a workload of kind stability or age).
 - [ ] No load was tried: how many users at once it carries is not known (a workload of kind load).
 
 Yours to do:

@@ -57,6 +57,7 @@ fn view(workload: &Workload, decision: &Decision<'_>) -> WorkloadView {
             | WorkloadSpec::Reasoning(_)
             | WorkloadSpec::ToolCalling(_)
             | WorkloadSpec::Stability(_)
+            | WorkloadSpec::Age(_)
             | WorkloadSpec::Command(_) => Vec::new(),
         },
     };

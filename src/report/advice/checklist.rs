@@ -182,18 +182,18 @@ impl About<'_> {
         })
     }
 
-    /// Starts of the configuration in every workload of a kind.
-    fn ran(&self, kind: WorkloadKind) -> impl Iterator<Item = &WorkloadStart> {
+    /// Starts of the configuration in every workload of these kinds.
+    fn ran(&self, kinds: &'static [WorkloadKind]) -> impl Iterator<Item = &WorkloadStart> {
         let workloads = self.view.workloads.iter();
         workloads
-            .filter(move |workload| workload.kind == kind)
+            .filter(|workload| kinds.contains(&workload.kind))
             .flat_map(|workload| &workload.starts)
             .filter(|start| start.cell == self.row.cell)
     }
 
     fn soak(&self) -> Item {
         let soaks = self
-            .ran(WorkloadKind::Stability)
+            .ran(&[WorkloadKind::Stability, WorkloadKind::Age])
             .filter_map(|start| match &start.detail {
                 Some(NodeDetail::Stability(detail)) => Some(detail),
                 _ => None,
@@ -206,7 +206,7 @@ impl About<'_> {
         let Some(longest) = longest else {
             return State::Open.says(
                 "No soak was run: whether it stays as good for hours is not known (a workload of \
-                 kind stability).",
+                 kind stability or age).",
             );
         };
         let failed = match n_failures {
@@ -227,7 +227,7 @@ impl About<'_> {
     /// Only where tools are meant to be called.
     fn tools(&self) -> Option<Item> {
         let mut parsed = Share::default();
-        for start in self.ran(WorkloadKind::ToolCalling) {
+        for start in self.ran(&[WorkloadKind::ToolCalling]) {
             if let Some(NodeDetail::ToolCalling(detail)) = &start.detail {
                 for result in &detail.scenarios {
                     parsed.add(result.checks.get(Check::Parsed));
@@ -255,7 +255,7 @@ impl About<'_> {
 
     fn load(&self) -> Item {
         let details: Vec<_> = self
-            .ran(WorkloadKind::Load)
+            .ran(&[WorkloadKind::Load])
             .filter_map(|start| match &start.detail {
                 Some(NodeDetail::Load(detail)) => Some(detail),
                 _ => None,
@@ -391,7 +391,7 @@ mod tests {
 [
     "No gate was asked: nothing says from when on it would be too slow, or wrong too often.",
     "The engine's own state does not show: max-num-seqs.",
-    "No soak was run: whether it stays as good for hours is not known (a workload of kind stability).",
+    "No soak was run: whether it stays as good for hours is not known (a workload of kind stability or age).",
     "No load was tried: how many users at once it carries is not known (a workload of kind load).",
 ]
 "#);
