@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Restarts in blocks and racing beside Optuna and random search, on landscapes whose truth is known.
 
-  python3 -m venv /tmp/v && /tmp/v/bin/pip install optuna numpy matplotlib
+  python3 -m venv /tmp/v && /tmp/v/bin/pip install optuna scipy numpy matplotlib
   /tmp/v/bin/python docs/validation/optimisers.py target/release/gridrun [--landscapes 100] [--plot FILE.svg]
 
 Each landscape has 8 to 48 configurations on three or four axes, one of which does nothing; 20 to
@@ -14,12 +14,13 @@ engine-seconds of starting every configuration once.
 gridrun is run as a user runs it: `gridrun replay TABLE`.
 """
 
-import argparse, csv, itertools, json, math, pathlib, random, statistics, subprocess, tempfile
+import argparse, csv, itertools, json, math, pathlib, random, statistics, subprocess, tempfile, warnings
 
 import numpy
 import optuna
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 STARTS = 12  # recorded per configuration; more is wrapped around
 PER_TRIAL = 5  # starts that a trial of Optuna may take
 
@@ -112,7 +113,7 @@ def with_optuna(landscape, sampler, budget):
             spent += landscape.cost(at)
             value = landscape.start(at, number)
             if value is None:
-                return None  # the trial fails, which is how Optuna is told of a crash
+                raise optuna.TrialPruned  # which TPE takes for worse than all that ended
             values.append(value)
             trial.report(value, step)
             if trial.should_prune():

@@ -57,7 +57,7 @@ pub const METRIC: &[Key] = &[
     ),
     default(
         "unit",
-        Shape::Choice(&["none", "ms", "s", "tok/s", "tok", "%"]),
+        Shape::Choice(&["none", "ms", "s", "tok/s", "req/s", "tok", "%"]),
         "\"none\"",
         "Its unit; seconds become milliseconds.",
     ),

@@ -185,6 +185,7 @@ fn one(reader: &mut Reader<'_>, table: &DeTable<'_>, at: Span) -> Option<Declare
         "ms" => (Unit::Milliseconds, 1.0),
         "s" => (Unit::Milliseconds, 1000.0),
         "tok/s" => (Unit::TokensPerSecond, 1.0),
+        "req/s" => (Unit::RequestsPerSecond, 1.0),
         "tok" => (Unit::Tokens, 1.0),
         "%" => (Unit::Percent, 1.0),
         _ => (Unit::One, 1.0),

@@ -53,7 +53,8 @@ fn the_ready_mapping_and_declared_metrics_are_there() {
     let own = spec(
         "run = [\"tool\"]\nwhere = \"host\"\ntimeout = \"5s\"\npass-env = [\"HF_TOKEN\"]\n\
          [[workload.metric]]\nname = \"mean_s\"\npath = \"results.0.mean\"\nunit = \"s\"\n\
-         [[workload.metric]]\nname = \"drift\"\npath = \"/a~1b\"\nscale = \"signed\"\n",
+         [[workload.metric]]\nname = \"drift\"\npath = \"/a~1b\"\nscale = \"signed\"\n\
+         [[workload.metric]]\nname = \"rate\"\npath = \"rps\"\nunit = \"req/s\"\n",
         "mean_s",
     );
     assert_eq!(own.mapping[0].pointer, "/results/0/mean");
@@ -65,6 +66,7 @@ fn the_ready_mapping_and_declared_metrics_are_there() {
         (own.mapping[1].pointer.as_str(), own.metrics[1].scale),
         ("/a~1b", Scale::Signed)
     );
+    assert_eq!(own.metrics[2].unit, Unit::RequestsPerSecond);
     let stored = serde_json::to_string(&own).unwrap();
     assert_eq!(serde_json::from_str::<CommandSpec>(&stored).unwrap(), own);
 }
