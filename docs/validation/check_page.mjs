@@ -127,6 +127,21 @@ try {
   const tip = await evaluate("(() => { const p = document.querySelector('.pt'); if (!p) return null; p.focus(); const t = document.getElementById('tip'); return t.style.display + ' ' + t.textContent })()");
   expect(tip === null || tip.startsWith("block "), `a point says: ${JSON.stringify(tip)}`);
 
+  // Any two metrics: as many points as configurations have both numbers.
+  const choice = "document.getElementById('xy')";
+  if (await evaluate(`${choice} !== null`)) {
+    const offered = await evaluate(`JSON.parse(${choice}.dataset.xy).metrics.map(it => it.v.map(v => v !== null))`);
+    let wrong = 0;
+    for (let x = 0; x < Math.min(offered.length, 6); x++) for (let y = 0; y < Math.min(offered.length, 6); y++) {
+      const drawn = await evaluate(`(() => {
+        for (const [side, to] of [["x", ${x}], ["y", ${y}]]) { const select = document.getElementById("xy-" + side); select.value = to; select.dispatchEvent(new Event("change")) }
+        return document.querySelectorAll("#xy circle").length })()`);
+      const both = offered[x].filter((has, at) => has && offered[y][at]).length;
+      if (drawn !== (both < 2 ? 0 : both)) wrong++;
+    }
+    expect(wrong === 0, `any two of ${offered.length} metrics can be chosen`);
+  }
+
   for (const scheme of ["light", "dark"]) {
     for (const width of [1200, 400]) {
       await open(width, scheme);

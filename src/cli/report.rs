@@ -9,10 +9,10 @@ use crate::cli::args::{Format, ReportArgs};
 use crate::cli::run_dir;
 use crate::exit::Exit;
 use crate::manifest::RunRecord;
-use crate::report::{self, Past, Report};
+use crate::report::{self, Beside, Course, Past, Report};
 use crate::runner::ports::StoreError;
 use crate::store::layout::RunDir;
-use crate::store::parquet::history;
+use crate::store::parquet::{history, readings};
 use crate::store::throne::Throne;
 use crate::store::{durable, record};
 
@@ -44,7 +44,11 @@ pub(super) fn report(args: &ReportArgs) -> anyhow::Result<Exit> {
 /// # Errors
 /// When one cannot be written.
 pub(super) fn write(dir: &RunDir, record: &RunRecord) -> Result<Report, StoreError> {
-    let report = report::build_after(record, &past(dir));
+    let beside = Beside {
+        past: past(dir),
+        course: course(dir, record),
+    };
+    let report = report::build_with(record, &beside);
     durable::write(&dir.report("report.md"), report.markdown().as_bytes())?;
     durable::write(&dir.report("report.html"), report.html().as_bytes())?;
     durable::write(&dir.report("report.json"), report.json().as_bytes())?;
@@ -83,6 +87,28 @@ fn past(dir: &RunDir) -> Past {
     }
     past.unread = (!unread.is_empty()).then(|| unread.join("; "));
     past
+}
+
+/// What was watched beside the starts, read file by file and thinned at once.
+fn course(dir: &RunDir, record: &RunRecord) -> Option<Course> {
+    let mut course = Course::of(record)?;
+    let mut is_there = false;
+    for attempt in course.wanted() {
+        for part in 0.. {
+            match readings(&dir.samples(&attempt, part)) {
+                Ok(Some(readings)) => {
+                    is_there = true;
+                    course.add(&attempt, &readings);
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    course.n_unread += 1;
+                    break;
+                }
+            }
+        }
+    }
+    (is_there || course.n_unread > 0).then_some(course)
 }
 
 /// Figures that a report of another version made and this one does not.

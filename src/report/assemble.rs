@@ -9,7 +9,7 @@ use crate::manifest::{Manifest, RunRecord};
 use crate::outcome::{Outcome, Settled, Standing};
 use crate::report::advice::{checklist, portraits, recommendations};
 use crate::report::docker_run;
-use crate::report::history::Past;
+use crate::report::document::Beside;
 use crate::report::stamp::Stamp;
 use crate::report::text::Prose;
 use crate::report::view::{
@@ -28,7 +28,7 @@ use crate::spec::secret::is_secret_flag;
 use crate::spec::vllm_flags::short_name;
 
 /// Gathers everything that a report says.
-pub fn view(record: &RunRecord, decision: &Decision<'_>, past: &Past) -> View {
+pub fn view(record: &RunRecord, decision: &Decision<'_>, beside: &Beside) -> View {
     let manifest = &record.manifest;
     let experiment = &manifest.experiment;
     let wording = Wording { record, decision };
@@ -96,7 +96,8 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>, past: &Past) -> View {
         machine: machine::view(&manifest.node_order, decision),
         misfits: misfit::view(decision, &decision.ranking),
         night: night::view(manifest, &record.settled),
-        history: history::view(manifest, past),
+        course: beside.course.clone(),
+        history: history::view(manifest, &beside.past),
         validity: ledger::ledger(record, decision),
         attestation: attested::flags(decision),
         warnings: attested::warnings(decision),

@@ -4,6 +4,7 @@ use crate::decide::Decision;
 use crate::decide::frame::Frame;
 use crate::decide::number;
 use crate::manifest::RunRecord;
+use crate::report::course::Course;
 use crate::report::history::Past;
 use crate::report::view::{View, Whole};
 use crate::report::{assemble, html, json, markdown, terminal};
@@ -15,16 +16,25 @@ pub struct Report {
     frame: Frame,
 }
 
-/// Makes the report of a run, whole or not.
-pub fn build(record: &RunRecord) -> Report {
-    build_after(record, &Past::default())
+/// What is stored beside a run's journal.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// The nights of its experiment.
+    pub past: Past,
+    /// `None` where no samples are stored.
+    pub course: Option<Course>,
 }
 
-/// The same, with what its experiment has stored beside its runs.
-pub fn build_after(record: &RunRecord, past: &Past) -> Report {
+/// Makes the report of a run, whole or not.
+pub fn build(record: &RunRecord) -> Report {
+    build_with(record, &Beside::default())
+}
+
+/// The same, with what is stored beside it.
+pub fn build_with(record: &RunRecord, beside: &Beside) -> Report {
     let decision = Decision::of(record);
     Report {
-        view: assemble::view(record, &decision, past),
+        view: assemble::view(record, &decision, beside),
         frame: Frame::of(&record.manifest, &decision),
     }
 }
@@ -100,5 +110,5 @@ impl Report {
 /// The model alone.
 #[cfg(test)]
 pub(crate) fn view_of(record: &RunRecord) -> View {
-    assemble::view(record, &Decision::of(record), &Past::default())
+    assemble::view(record, &Decision::of(record), &Beside::default())
 }

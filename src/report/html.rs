@@ -9,12 +9,14 @@ use crate::report::view::View;
 
 mod advice;
 mod cells;
+mod chooser;
 mod deaths;
 mod history;
 mod markup;
 mod method;
 mod night;
 mod policy;
+mod race;
 mod trade_off;
 mod verdict;
 mod workload;
@@ -41,6 +43,7 @@ pub fn render(view: &View) -> String {
     let mut page = Page::new(view.stamp);
     advice::uses(&mut page, view);
     cells::cells(&mut page, view);
+    race::race(&mut page, view);
     trade_off::trade_off(&mut page, view);
     deaths::deaths(&mut page, view);
     workload::workloads(&mut page, view);

@@ -8,6 +8,7 @@ mod attested;
 mod chart;
 mod claims;
 mod compact;
+mod course;
 mod death;
 mod docker_run;
 mod document;
@@ -47,10 +48,11 @@ mod terminal_tests;
 #[cfg(test)]
 mod tests;
 
+pub use course::{Course, Reading};
 pub use docker_run::deploy_command;
 #[cfg(test)]
 pub(crate) use document::view_of;
-pub use document::{Report, build, build_after};
+pub use document::{Beside, Report, build, build_with};
 pub use fold::{cut, wrap};
 pub use grid::Paint;
 pub use history::Past;

@@ -2,8 +2,11 @@
 //! nodes.
 
 use crate::manifest::Manifest;
-use crate::measure::profiling::{GpuBrief, Level, Watched};
+use std::ops::Add;
+
+use crate::measure::profiling::{AlertKind, GpuBrief, Level, Watched};
 use crate::outcome::{Outcome, Settled};
+use crate::report::course::Reading;
 use crate::report::view::StartName;
 
 /// All starts, in the order in which they settled. Times are seconds by the clock.
@@ -40,8 +43,15 @@ pub struct NightNode {
     pub from_s: f64,
     pub took_s: f64,
     pub watched: Option<Watched>,
-    /// Bounds that a card passed under it, in words.
-    pub alerts: Vec<String>,
+    /// Bounds that a card passed under it.
+    pub alerts: Vec<NightAlert>,
+}
+
+#[derive(Debug, Clone)]
+pub struct NightAlert {
+    pub kind: AlertKind,
+    pub bound: f64,
+    pub text: String,
 }
 
 /// `None` where nothing settled.
@@ -79,7 +89,11 @@ pub fn view(manifest: &Manifest, settled: &[Settled]) -> Option<NightView> {
                 watched,
                 alerts: alerts
                     .filter(|alert| alert.node == report.node)
-                    .map(|alert| alert.text())
+                    .map(|alert| NightAlert {
+                        kind: alert.kind,
+                        bound: alert.bound,
+                        text: alert.text(),
+                    })
                     .collect(),
             })
         });
@@ -148,10 +162,17 @@ impl NightView {
     }
 }
 
-/// A quantity that is drawn over the night: of a node its mean and its highest.
+/// A quantity that is drawn over the night.
 pub struct Quantity {
     pub name: &'static str,
+    /// Of a node its mean and its highest.
     pub of: fn(&Watched) -> Option<Level>,
+    /// Of the readings of one instant, one for each card.
+    pub sampled: fn(&[Reading]) -> Option<f64>,
+    /// The alerts that are about it, and whether their bounds are of what is drawn: that of one
+    /// card's power is not a bound of all cards together.
+    pub alerts: &'static [AlertKind],
+    pub has_bound: bool,
 }
 
 /// Of several cards: memory and temperature of the fullest and hottest, power of all together,
@@ -160,10 +181,21 @@ pub const QUANTITIES: &[Quantity] = &[
     Quantity {
         name: "GPU memory, GiB (fullest card)",
         of: |it| Some(gib(highest(it, |gpu| gpu.memory_used_bytes)?)),
+        sampled: |cards| largest(cards, |it| Some(it.gpu_memory_bytes? / GIB)),
+        alerts: &[AlertKind::MemoryAbove],
+        has_bound: false,
     },
     Quantity {
         name: "GPU power, W (all cards)",
         of: |it| over(it, |gpu| gpu.power_w, |n, sum| (n > 0).then_some(sum)),
+        sampled: |cards| {
+            cards
+                .iter()
+                .filter_map(|it| it.gpu_power_w)
+                .reduce(f64::add)
+        },
+        alerts: &[AlertKind::PowerAbove],
+        has_bound: false,
     },
     Quantity {
         name: "GPU utilisation, %",
@@ -174,30 +206,54 @@ pub const QUANTITIES: &[Quantity] = &[
                 |n, sum| (n > 0).then(|| sum / n as f64),
             )
         },
+        sampled: |cards| {
+            let known = cards.iter().filter_map(|it| it.gpu_utilisation_pct);
+            let sum = known.clone().reduce(f64::add)?;
+            Some(sum / known.count() as f64)
+        },
+        alerts: &[AlertKind::UtilisationBelow, AlertKind::UtilisationAbove],
+        has_bound: true,
     },
     Quantity {
         name: "GPU temperature, °C (hottest card)",
         of: |it| highest(it, |gpu| gpu.temperature_c),
+        sampled: |cards| largest(cards, |it| it.gpu_temperature_c),
+        alerts: &[AlertKind::TemperatureAbove],
+        has_bound: true,
     },
     Quantity {
         name: "memory of the engine, GiB",
         of: |it| it.engine_memory_bytes.map(gib),
+        sampled: |cards| Some(cards.first()?.engine_memory_bytes? / GIB),
+        alerts: &[],
+        has_bound: false,
     },
     Quantity {
         name: "KV cache in use, %",
         of: |it| it.kv_cache_pct,
+        sampled: |cards| cards.first()?.kv_cache_pct,
+        alerts: &[],
+        has_bound: false,
     },
     Quantity {
         name: "processors of the host, %",
         of: |it| it.host_cpu_pct,
+        sampled: |cards| cards.first()?.host_cpu_pct,
+        alerts: &[],
+        has_bound: false,
     },
 ];
 
+const GIB: f64 = (1_u64 << 30) as f64;
+
+fn largest(cards: &[Reading], of: fn(&Reading) -> Option<f64>) -> Option<f64> {
+    cards.iter().filter_map(of).reduce(f64::max)
+}
+
 fn gib(level: Level) -> Level {
-    let gib = f64::from(1 << 30);
     Level {
-        mean: level.mean / gib,
-        max: level.max / gib,
+        mean: level.mean / GIB,
+        max: level.max / GIB,
     }
 }
 

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use crate::decide::race::{cause, decided};
 use crate::id::CellId;
 use crate::manifest::RunRecord;
 use crate::outcome::{Decided, Dropped};
+use crate::report::text::Prose;
 use crate::spec::experiment::Strategy;
 
 /// The race of a run.
@@ -28,6 +30,36 @@ pub fn view(record: &RunRecord) -> Option<RaceView> {
             repeats: run.repeats,
         }),
     }
+}
+
+/// What racing is, who was dropped when and why, and whether all was decided.
+pub const MEANING: &str = "A configuration that is surely worse than the margin is started no \
+                           more, and when every ranking is decided nothing is (`strategy = \
+                           \"race\"`). The fewer starts of who was dropped are by design: nothing \
+                           failed.";
+
+/// One sentence for each that was dropped, and one for the end.
+pub fn sentences(race: &RaceView) -> Vec<Prose> {
+    let dropped = race.dropped.iter().map(|dropped| {
+        Prose::name_first(&dropped.cell_name).words(format!(
+            ": dropped after block {} of {}: {}.",
+            dropped.after_block,
+            race.repeats,
+            cause(&dropped.cause)
+        ))
+    });
+    let mut told: Vec<Prose> = dropped.collect();
+    if told.is_empty() {
+        told.push(Prose::new("Nobody was dropped."));
+    }
+    told.push(Prose::new(match &race.decided {
+        Some(all) => format!(
+            "The race was {}; nothing was started after it.",
+            decided(all)
+        ),
+        None => "It was not decided before the last block that was begun.".to_owned(),
+    }));
+    told
 }
 
 /// The block after which a cell was started no more.

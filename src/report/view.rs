@@ -19,6 +19,7 @@ use crate::measure::slo::Slo;
 use crate::outcome::{RuntimeFacts, Standing};
 use crate::report::advice::{Item, Portrait, Recommendation};
 use crate::report::atlas::Atlas;
+use crate::report::course::Course;
 use crate::report::history::HistoryView;
 use crate::report::ledger::Ledger;
 use crate::report::machine::MachineView;
@@ -99,6 +100,9 @@ pub struct View {
     /// Every start by the clock; `None` where nothing settled. The journal holds it for machines.
     #[serde(skip)]
     pub night: Option<NightView>,
+    /// What was watched over the run; `None` where no samples are stored.
+    #[serde(skip)]
+    pub course: Option<Course>,
     /// The nights up to this run; `None` where the experiment has none.
     pub history: Option<HistoryView>,
     /// Attempts that were not, or not wholly, measurements of their cells.

@@ -13,10 +13,12 @@ use polars::prelude::{
 use crate::measure::request::{CacheProof, Request, RequestFailure};
 use crate::runner::ports::StoreError;
 
+mod course;
 pub mod history;
 mod samples;
 mod table;
 
+pub use course::readings;
 pub use samples::samples;
 pub use table::table;
 

@@ -1,11 +1,13 @@
 //! The night on one time axis: what each start was spent on, and below it what was watched beside
 //! its nodes; and how much of the night went where.
 
+use crate::measure::profiling::AlertKind;
 use crate::measure::profiling::Level;
 use crate::report::chart::coordinate::px;
 use crate::report::chart::label;
 use crate::report::chart::scale::Scale;
 use crate::report::chart::svg::{Anchor, Svg};
+use crate::report::course::Course;
 use crate::report::night::{Fate, NightNode, NightStart, NightView, QUANTITIES, Quantity};
 use crate::report::wording::span;
 
@@ -83,14 +85,19 @@ fn colour(names: &[String], node: &str) -> usize {
 }
 
 /// Starts and quantities over time.
-pub fn draw(night: &NightView, title: &str, width: f64) -> Option<Svg> {
+pub fn draw(night: &NightView, course: Option<&Course>, title: &str, width: f64) -> Option<Svg> {
     let (left, right) = (44.0, width - 8.0);
     let lasted = night.lasted_s();
     let x = Scale::linear([0.0, lasted], true, (left, right))?;
     let nodes = || night.starts.iter().flat_map(|start| &start.nodes);
-    let drawn: Vec<&Quantity> = QUANTITIES
+    let stretches = |at: usize| course.map_or_else(Vec::new, |course| course.stretches(at));
+    let drawn: Vec<(&Quantity, Vec<Stretch>)> = QUANTITIES
         .iter()
-        .filter(|quantity| nodes().any(|node| level(node, quantity).is_some()))
+        .enumerate()
+        .map(|(at, quantity)| (quantity, stretches(at)))
+        .filter(|(quantity, stretches)| {
+            !stretches.is_empty() || nodes().any(|node| level(node, quantity).is_some())
+        })
         .take(5)
         .collect();
     let names = colours(night);
@@ -125,9 +132,14 @@ pub fn draw(night: &NightView, title: &str, width: f64) -> Option<Svg> {
     for start in &night.starts {
         draw_start(&mut svg, start, &x, (top, says), &names);
     }
-    for (at, quantity) in drawn.iter().enumerate() {
+    for (at, (quantity, stretches)) in drawn.iter().enumerate() {
         let from = top + LANE + 22.0 + at as f64 * (STRIP + 22.0);
-        strip(&mut svg, night, quantity, &x, (from, right));
+        let strip = Strip {
+            night,
+            quantity,
+            stretches,
+        };
+        strip.draw(&mut svg, &x, (from, right));
     }
     let (by, words) = unit(lasted);
     let axis = Scale::linear([0.0, lasted / by], true, (left, right))?;
@@ -206,7 +218,7 @@ fn draw_start(
         let paint = format!(r#"fill="var(--c{})""#, colour(names, &node.node));
         let mut tip = format!("{name}\n{}: {}", node.node, span(node.took_s / 3600.0));
         for alert in &node.alerts {
-            tip += &format!("\n▲ {alert}");
+            tip += &format!("\n▲ {}", alert.text);
         }
         part(node.from_s, node.took_s, &paint, &tip);
     }
@@ -220,42 +232,106 @@ fn level(node: &NightNode, quantity: &Quantity) -> Option<Level> {
     (quantity.of)(node.watched.as_ref()?)
 }
 
-/// One quantity: the mean of each node as an area, its highest as a line over it.
-fn strip(
-    svg: &mut Svg,
-    night: &NightView,
-    quantity: &Quantity,
-    x: &Scale,
-    (top, right): (f64, f64),
-) {
-    let nodes = || night.starts.iter().flat_map(|start| &start.nodes);
-    let highest = nodes().filter_map(|node| Some(level(node, quantity)?.max));
-    let Some(y) = Scale::linear(highest, true, (top + STRIP, top)) else {
-        return;
-    };
-    svg.text("", (2.0, top - 5.0), Anchor::Start, quantity.name);
-    for (value, text) in y.ticks(2) {
-        svg.line("gr", (44.0, y.at(value)), (right, y.at(value)));
-        svg.text("", (38.0, y.at(value) + 4.0), Anchor::End, &text);
+/// Middle of a part of the run, its lowest and its highest value; one after the other.
+type Stretch = Vec<(f64, f64, f64)>;
+
+/// One quantity over the night.
+struct Strip<'a> {
+    night: &'a NightView,
+    quantity: &'a Quantity,
+    /// Empty where no samples are stored.
+    stretches: &'a [Stretch],
+}
+
+impl Strip<'_> {
+    fn nodes(&self) -> impl Iterator<Item = (&NightNode, Level)> {
+        let nodes = self.night.starts.iter().flat_map(|start| &start.nodes);
+        nodes.filter_map(|node| Some((node, level(node, self.quantity)?)))
     }
-    // Two paths for all nodes: a picture of a long night stays small.
-    let (mut means, mut highest) = (String::new(), String::new());
-    for node in nodes() {
-        let Some(level) = level(node, quantity) else {
-            continue;
+
+    fn draw(&self, svg: &mut Svg, x: &Scale, (top, right): (f64, f64)) {
+        let sampled = self.stretches.iter().flatten().map(|part| part.2);
+        let highest = self.nodes().map(|(_, level)| level.max);
+        let highest = sampled.chain(highest);
+        let Some(y) = Scale::linear(highest, true, (top + STRIP, top)) else {
+            return;
         };
-        let (a, b) = (x.at(node.from_s), x.at(node.from_s + node.took_s));
-        let (a, b) = (px(a), px(b.max(a + 0.6)));
-        let (floor, mean) = (px(top + STRIP), px(y.at(level.mean)));
-        means += &format!("M{a} {floor}V{mean}H{b}V{floor}z");
-        highest += &format!("M{a} {}H{b}", px(y.at(level.max)));
+        svg.text("", (2.0, top - 5.0), Anchor::Start, self.quantity.name);
+        for (value, text) in y.ticks(2) {
+            svg.line("gr", (44.0, y.at(value)), (right, y.at(value)));
+            svg.text("", (38.0, y.at(value) + 4.0), Anchor::End, &text);
+        }
+        match self.stretches.is_empty() {
+            true => self.by_node(svg, x, &y, top),
+            false => self.by_sample(svg, x, &y),
+        }
+        self.alerts(svg, x, &y, right);
     }
-    svg.path(&means, r#"fill="var(--blue)" fill-opacity=".35""#);
-    // A line of its own: a level without height would not be seen.
-    svg.path(
-        &highest,
-        r#"fill="none" stroke="var(--blue)" stroke-width="2""#,
-    );
+
+    /// From the lowest to the highest sample of each part of the night. It has a stroke of its
+    /// own: a level without height would not be seen.
+    fn by_sample(&self, svg: &mut Svg, x: &Scale, y: &Scale) {
+        let mut path = String::new();
+        for stretch in self.stretches {
+            for (at, part) in stretch.iter().enumerate() {
+                let command = if at == 0 { 'M' } else { 'L' };
+                path += &format!("{command}{} {}", px(x.at(part.0)), px(y.at(part.2)));
+            }
+            for part in stretch.iter().rev() {
+                path += &format!("L{} {}", px(x.at(part.0)), px(y.at(part.1)));
+            }
+            path.push('z');
+        }
+        let paint =
+            r#"fill="var(--blue)" fill-opacity=".35" stroke="var(--blue)" stroke-width="1""#;
+        svg.path(&path, paint);
+    }
+
+    /// The mean of each node as an area, its highest as a line over it: two paths for all nodes,
+    /// so that a picture of a long night stays small.
+    fn by_node(&self, svg: &mut Svg, x: &Scale, y: &Scale, top: f64) {
+        let (mut means, mut highest) = (String::new(), String::new());
+        for (node, level) in self.nodes() {
+            let (a, b) = (x.at(node.from_s), x.at(node.from_s + node.took_s));
+            let (a, b) = (px(a), px(b.max(a + 0.6)));
+            let (floor, mean) = (px(top + STRIP), px(y.at(level.mean)));
+            means += &format!("M{a} {floor}V{mean}H{b}V{floor}z");
+            highest += &format!("M{a} {}H{b}", px(y.at(level.max)));
+        }
+        svg.path(&means, r#"fill="var(--blue)" fill-opacity=".35""#);
+        // A line of its own: a level without height would not be seen.
+        svg.path(
+            &highest,
+            r#"fill="none" stroke="var(--blue)" stroke-width="2""#,
+        );
+    }
+
+    /// A mark at the highest sample of the node in which a bound was passed, and the bound.
+    fn alerts(&self, svg: &mut Svg, x: &Scale, y: &Scale, right: f64) {
+        let mut bounds: Vec<f64> = Vec::new();
+        for (node, level) in self.nodes() {
+            let about = |kind: &AlertKind| self.quantity.alerts.contains(kind);
+            for alert in node.alerts.iter().filter(|alert| about(&alert.kind)) {
+                if self.quantity.has_bound && !bounds.contains(&alert.bound) {
+                    bounds.push(alert.bound);
+                }
+                let within = node.from_s..=node.from_s + node.took_s;
+                let parts = self.stretches.iter().flatten();
+                let highest = parts
+                    .filter(|part| within.contains(&part.0))
+                    .max_by(|one, other| one.2.total_cmp(&other.2));
+                let (at, value) = highest
+                    .map_or((node.from_s + node.took_s / 2.0, level.max), |part| {
+                        (part.0, part.2)
+                    });
+                let at = (x.at(at), y.at(value) - 2.0);
+                svg.text("w", at, Anchor::Middle, "▲");
+            }
+        }
+        for bound in bounds.into_iter().filter(|bound| y.contains(*bound)) {
+            svg.line("lim", (44.0, y.at(bound)), (right, y.at(bound)));
+        }
+    }
 }
 
 /// How much of the night went where, as bars.
@@ -325,8 +401,13 @@ fn description(night: &NightView) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::decide::fixture;
+    use crate::measure::profiling::{GpuBrief, Watched};
+    use crate::report::course::Reading;
+    use crate::report::night::NightAlert;
     use crate::report::view_of;
 
     #[test]
@@ -344,7 +425,73 @@ mod tests {
         let mut record = fixture::full();
         record.settled.truncate(3);
         let night = view_of(&record).night.unwrap();
-        insta::assert_snapshot!(draw(&night, "t", 360.0).unwrap().inline("n", "c"), @r#"<svg class="c" viewBox="0 0 360 94" role="img" aria-labelledby="nt nd"><title id="nt">t</title><desc id="nd">3 starts: 2 measured, 1 died, 0 failed</desc><rect x="4" y="3" width="10" height="10" rx="2" fill="var(--grey)"/><text x="18" y="12">starting</text><rect x="86.4" y="3" width="10" height="10" rx="2" fill="var(--c1)"/><text x="100.4" y="12">kv-cache</text><rect x="168.8" y="3" width="10" height="10" fill="url(#hatch)" stroke="var(--bad)"/><text x="182.8" y="12">died</text><rect x="299.7" y="28" width="40.5" height="24" fill="var(--band)"/><rect x="299.7" y="28" width="26.2" height="24" fill="var(--grey)"/><rect x="325.9" y="28" width="8.9" height="24" fill="var(--c1)"/><rect x="299.7" y="28" width="40.5" height="24" fill="url(#hatch)" stroke="var(--bad)"/><rect x="299.7" y="28" width="40.5" height="24" fill="var(--band)"/><rect x="299.7" y="28" width="26.2" height="24" fill="var(--grey)"/><rect x="325.9" y="28" width="8.9" height="24" fill="var(--c1)"/><path class="ax" d="M44 62L352 62"/><path class="ax" d="M44 62L44 66"/><text x="44" y="78" text-anchor="middle">0</text><path class="ax" d="M171.8 62L171.8 66"/><text x="171.8" y="78" text-anchor="middle">5</text><path class="ax" d="M299.7 62L299.7 66"/><text x="299.7" y="78" text-anchor="middle">10</text><text x="352" y="91" text-anchor="end">minutes since the start of the run →</text></svg>"#);
+        insta::assert_snapshot!(draw(&night, None, "t", 360.0).unwrap().inline("n", "c"), @r#"<svg class="c" viewBox="0 0 360 94" role="img" aria-labelledby="nt nd"><title id="nt">t</title><desc id="nd">3 starts: 2 measured, 1 died, 0 failed</desc><rect x="4" y="3" width="10" height="10" rx="2" fill="var(--grey)"/><text x="18" y="12">starting</text><rect x="86.4" y="3" width="10" height="10" rx="2" fill="var(--c1)"/><text x="100.4" y="12">kv-cache</text><rect x="168.8" y="3" width="10" height="10" fill="url(#hatch)" stroke="var(--bad)"/><text x="182.8" y="12">died</text><rect x="299.7" y="28" width="40.5" height="24" fill="var(--band)"/><rect x="299.7" y="28" width="26.2" height="24" fill="var(--grey)"/><rect x="325.9" y="28" width="8.9" height="24" fill="var(--c1)"/><rect x="299.7" y="28" width="40.5" height="24" fill="url(#hatch)" stroke="var(--bad)"/><rect x="299.7" y="28" width="40.5" height="24" fill="var(--band)"/><rect x="299.7" y="28" width="26.2" height="24" fill="var(--grey)"/><rect x="325.9" y="28" width="8.9" height="24" fill="var(--c1)"/><path class="ax" d="M44 62L352 62"/><path class="ax" d="M44 62L44 66"/><text x="44" y="78" text-anchor="middle">0</text><path class="ax" d="M171.8 62L171.8 66"/><text x="171.8" y="78" text-anchor="middle">5</text><path class="ax" d="M299.7 62L299.7 66"/><text x="299.7" y="78" text-anchor="middle">10</text><text x="352" y="91" text-anchor="end">minutes since the start of the run →</text></svg>"#);
         insta::assert_snapshot!(spent(&night, "t", 360.0).unwrap().inline("n", "c"), @r#"<svg class="c" viewBox="0 0 360 102" role="img" aria-labelledby="nt nd"><title id="nt">t</title><desc id="nd">starting engines: 2.1 min; kv-cache: 42 s; starts that died: 95 s; stopping, waiting, pauses: 7.2 min</desc><text x="172" y="17" text-anchor="end">starting engines</text><rect x="180" y="4" width="19.8" height="17" rx="2" fill="var(--grey)" stroke="var(--line)"/><text class="k" x="205.8" y="17">2.1 min · 18 %</text><text x="172" y="41" text-anchor="end">kv-cache</text><rect x="180" y="28" width="6.8" height="17" rx="2" fill="var(--c1)" stroke="var(--line)"/><text class="k" x="192.8" y="41">42 s · 6 %</text><text x="172" y="65" text-anchor="end">starts that died</text><rect x="180" y="52" width="15.3" height="17" rx="2" fill="url(#hatch)" stroke="var(--line)"/><text class="k" x="201.3" y="65">95 s · 14 %</text><text x="172" y="89" text-anchor="end">stopping, waiting, pauses</text><rect x="180" y="76" width="70" height="17" rx="2" fill="var(--line)" stroke="var(--line)"/><text class="k" x="256" y="89">7.2 min · 63 %</text></svg>"#);
+    }
+
+    /// A card that was so hot, and nothing else.
+    fn hottest(max: f64) -> Watched {
+        let card = GpuBrief {
+            index: 0,
+            utilisation_pct: None,
+            memory_used_bytes: None,
+            temperature_c: Some(Level { mean: 70.0, max }),
+            power_w: None,
+            sm_clock_mhz: None,
+            energy_j: None,
+        };
+        Watched {
+            n_samples: 3,
+            states: BTreeMap::new(),
+            gpus: vec![card],
+            host_cpu_pct: None,
+            host_memory_bytes: None,
+            engine_cpu_pct: None,
+            engine_memory_bytes: None,
+            requests_running: None,
+            requests_waiting: None,
+            kv_cache_pct: None,
+            preemptions: None,
+        }
+    }
+
+    #[test]
+    fn samples_are_a_band_with_a_stroke_and_alerts_stand_at_their_peak() {
+        let record = fixture::full();
+        let mut night = view_of(&record).night.unwrap();
+        let mut course = Course::of(&record).unwrap();
+        let attempt = course.wanted().remove(0);
+        let hot = |at_s: i64, temperature: f64| Reading {
+            at_ns: at_s * 1_000_000_000,
+            gpu_temperature_c: Some(temperature),
+            ..Reading::default()
+        };
+        course.add(&attempt, &[hot(0, 60.0), hot(5, 60.0), hot(10, 91.0)]);
+        let start = night
+            .starts
+            .iter_mut()
+            .find(|start| start.ready_s.is_some());
+        let node = &mut start.unwrap().nodes[0];
+        node.watched = Some(hottest(91.0));
+        node.alerts = vec![NightAlert {
+            kind: AlertKind::TemperatureAbove,
+            bound: 85.0,
+            text: "hot".to_owned(),
+        }];
+        let svg = draw(&night, Some(&course), "t", 360.0)
+            .unwrap()
+            .inline("n", "c");
+        assert!(svg.contains("GPU temperature"), "{svg}");
+        let band = svg
+            .split("<path d=\"")
+            .find(|it| it.contains("stroke-width=\"1\""))
+            .unwrap();
+        assert!(
+            band.contains("stroke=\"var(--blue)\""),
+            "a flat stretch is seen: {band}"
+        );
+        // One in the lane of starts, one at the peak.
+        assert_eq!(svg.matches(">▲<").count(), 2);
+        assert_eq!(svg.matches("class=\"lim\"").count(), 1);
     }
 }

@@ -1,14 +1,12 @@
 //! The night: what each start was spent on, what was watched beside it, and the alerts.
 
 use crate::report::chart::night as chart;
+use crate::report::course::{Course, PARTS, STARTS};
 use crate::report::html::markup::{Figure, Page};
 use crate::report::machine;
 use crate::report::table::start_names;
 use crate::report::text::{Prose, escape};
 use crate::report::view::View;
-
-/// Above so many starts the bars of a picture are thinner than a line.
-const STARTS: usize = 1500;
 
 /// Alerts that are told one by one.
 const ALERTS: usize = 20;
@@ -20,17 +18,15 @@ pub fn figures(view: &View) -> Vec<Figure> {
     let Some(night) = view.night.as_ref().filter(|it| it.starts.len() <= STARTS) else {
         return Vec::new();
     };
+    let course = view.course.as_ref();
     let title = chart::title(night);
     let axis = || {
         Some(Figure {
             id: "the-night".to_owned(),
-            wide: chart::draw(night, &title, 1060.0)?,
-            narrow: chart::draw(night, &title, 360.0)?,
+            wide: chart::draw(night, course, &title, 1060.0)?,
+            narrow: chart::draw(night, course, &title, 360.0)?,
             title: title.clone(),
-            caption: "By the clock. Below the starts, for every node: its mean as an area, its \
-                      highest as a line. ▲ a card passed a bound. Every sample is in \
-                      samples.parquet."
-                .to_owned(),
+            caption: caption(course),
         })
     };
     let spent = || {
@@ -44,6 +40,25 @@ pub fn figures(view: &View) -> Vec<Figure> {
         })
     };
     axis().into_iter().chain(spent()).collect()
+}
+
+fn caption(course: Option<&Course>) -> String {
+    let below = match course {
+        Some(_) => format!(
+            "Below the starts, the lowest and highest sample of each {PARTS}th of the run; where \
+             no samples are stored, of every node its mean as an area and its highest as a line."
+        ),
+        None => "Below the starts, for every node: its mean as an area, its highest as a line."
+            .to_owned(),
+    };
+    let unread = match course.map_or(0, |course| course.n_unread) {
+        0 => String::new(),
+        1 => " The samples of 1 start could not be read.".to_owned(),
+        n => format!(" The samples of {n} starts could not be read."),
+    };
+    format!(
+        "By the clock. {below} ▲ a card passed a bound. Every sample is in samples.parquet.{unread}"
+    )
 }
 
 pub fn night(page: &mut Page, view: &View) {

@@ -2,6 +2,7 @@
 
 use crate::measure::metric::Scale;
 use crate::report::chart::scatter::Scatter;
+use crate::report::html::chooser::chooser;
 use crate::report::html::markup::{Figure, Page};
 use crate::report::measures::{MeasureView, Role};
 use crate::report::view::View;
@@ -71,4 +72,5 @@ pub fn trade_off(page: &mut Page, view: &View) {
         }
         page.close();
     }
+    chooser(page, view);
 }
