@@ -183,6 +183,11 @@ struct Begun {
     reused: Vec<Settled>,
 }
 
+/// Gives productions back that dead runs stopped; an exit code where one of them does not serve.
+pub(super) fn keep_promises() -> anyhow::Result<Option<Exit>> {
+    in_runtime(owed())
+}
+
 /// Productions that dead runs stopped come first. An exit code where one of them does not serve.
 async fn owed() -> anyhow::Result<Option<Exit>> {
     let restored = guard::keep_promises().await?;

@@ -12,7 +12,7 @@ use crate::champion::reign;
 use crate::champion::text::Champion;
 use crate::cli::args::{FailOn, NightlyArgs, RehearseRuntime};
 use crate::cli::fault::BadInput;
-use crate::cli::{check, execute, plan, source, throne};
+use crate::cli::{execute, plan, rehearse, throne};
 use crate::decide::night::{Call, Candidacy, Candidate, draw, whose_age};
 use crate::exit::Exit;
 use crate::id::CellId;
@@ -28,11 +28,9 @@ use crate::time_scale::TimeScale;
 pub(in crate::cli) use settle::ended;
 
 pub(super) fn nightly(args: &NightlyArgs) -> anyhow::Result<Exit> {
-    let checked = match source::load(&args.file)? {
-        Ok(checked) => checked,
-        Err(rejected) => return Ok(check::reject(&rejected)),
+    let Some((checked, scenario)) = rehearse::load(&args.file, args.scenario.as_deref())? else {
+        return Ok(Exit::BadInput);
     };
-    check::print(&checked.warnings, &checked.sources);
     // Read before anything is started: a night must not end with a message that cannot be sent.
     let notify = args.notify_env.clone().map(|variable| Notify {
         variable,
@@ -51,6 +49,9 @@ pub(super) fn nightly(args: &NightlyArgs) -> anyhow::Result<Exit> {
         return say_what_would_be(args, &checked, &champion, &tonight, &past);
     }
     let _night = throne.lock_night()?;
+    if let Some(exit) = execute::keep_promises()? {
+        return Ok(exit);
+    }
     settle::make_up(&throne)?;
     // A night that is made up for may have changed who reigns.
     let champion = reigning(&throne)?;
@@ -67,7 +68,7 @@ pub(super) fn nightly(args: &NightlyArgs) -> anyhow::Result<Exit> {
         Some(orders),
         engines,
         speed,
-        None,
+        scenario,
         &args.output,
     );
     let (exit, dir) = match begun {

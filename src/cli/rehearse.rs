@@ -1,37 +1,21 @@
 //! `gridrun rehearse FILE`: the same run with stand-in engines.
 
+use std::path::Path;
+
 use crate::cli::args::{RehearseArgs, RehearseRuntime};
 use crate::cli::execute;
 use crate::cli::fault::exit_of;
 use crate::cli::{check, source};
 use crate::exit::Exit;
 use crate::manifest::Engines;
-use crate::spec::diagnostic::{Diagnostic, Span};
+use crate::plan::check::Checked;
+use crate::spec::diagnostic::{Diagnostic, Source, Span};
 use crate::spec::profile::StandInProfile;
+use crate::spec::scenario::Scenario;
 use crate::time_scale::TimeScale;
 
 pub(super) fn rehearse(args: &RehearseArgs) -> anyhow::Result<Exit> {
-    // Both before either is judged: all mistakes are told at once.
-    let loaded = source::load(&args.file)?;
-    let scenario = match &args.scenario {
-        Some(path) => Some(source::load_scenario(path)?),
-        None => None,
-    };
-    match &loaded {
-        Ok(checked) => check::print(&checked.warnings, &checked.sources),
-        Err(rejected) => check::print(&rejected.diagnostics, &rejected.sources),
-    }
-    let scenario = match scenario {
-        Some(found) => {
-            check::print(&found.diagnostics, &found.source);
-            match found.scenario {
-                Some(scenario) => Some((scenario, found.source)),
-                None => return Ok(Exit::BadInput),
-            }
-        }
-        None => None,
-    };
-    let Ok(checked) = loaded else {
+    let Some((checked, scenario)) = load(&args.file, args.scenario.as_deref())? else {
         return Ok(Exit::BadInput);
     };
     let numbers = checked.experiment.profile.stand_in.as_ref();
@@ -48,6 +32,35 @@ pub(super) fn rehearse(args: &RehearseArgs) -> anyhow::Result<Exit> {
         Exit::NoDocker => error.context("`gridrun rehearse --runtime process` needs no Docker"),
         _ => error,
     })
+}
+
+/// An experiment, and a scenario as its file gives it.
+pub(super) type Rehearsed = (Checked, Option<(Scenario, Source)>);
+
+/// Reads both; says what is wrong with both. `None` where
+/// that keeps them from being run.
+///
+/// # Errors
+/// When a file cannot be read.
+pub(super) fn load(file: &Path, scenario: Option<&Path>) -> anyhow::Result<Option<Rehearsed>> {
+    // Both before either is judged: all mistakes are told at once.
+    let loaded = source::load(file)?;
+    let scenario = scenario.map(source::load_scenario).transpose()?;
+    match &loaded {
+        Ok(checked) => check::print(&checked.warnings, &checked.sources),
+        Err(rejected) => check::print(&rejected.diagnostics, &rejected.sources),
+    }
+    let scenario = match scenario {
+        Some(found) => {
+            check::print(&found.diagnostics, &found.source);
+            match found.scenario {
+                Some(scenario) => Some((scenario, found.source)),
+                None => return Ok(None),
+            }
+        }
+        None => None,
+    };
+    Ok(loaded.ok().map(|checked| (checked, scenario)))
 }
 
 /// What a speed does to the numbers of a stand-in whose tokens are too short for it.

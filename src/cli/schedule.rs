@@ -19,7 +19,7 @@ pub(super) fn schedule(args: &ScheduleArgs) -> anyhow::Result<Exit> {
         Err(rejected) => return Ok(check::reject(&rejected)),
     };
     let at: ClockTime = args.at.parse().map_err(BadInput)?;
-    let root = rustix::process::geteuid().is_root();
+    let of_system = rustix::process::geteuid().is_root() && !args.user;
     let here = std::env::current_dir().context("cannot tell where this is")?;
     let program = std::env::current_exe().context("cannot tell where gridrun lies")?;
     let mut arguments = vec![text(&std::path::absolute(&args.file)?)?];
@@ -36,7 +36,10 @@ pub(super) fn schedule(args: &ScheduleArgs) -> anyhow::Result<Exit> {
         arguments,
         at: at.to_string(),
         env_file,
-        scope: if root { Scope::System } else { Scope::User },
+        scope: match of_system {
+            true => Scope::System,
+            false => Scope::User,
+        },
     };
     let mut out = std::io::stdout().lock();
     if let Some(variable) = checked

@@ -60,7 +60,11 @@ pub fn read(dir: &RunDir) -> Result<RunRecord, StoreError> {
     })
 }
 
-fn read_manifest(path: &Path) -> Result<Manifest, StoreError> {
+/// Reads `run.json` alone.
+///
+/// # Errors
+/// When it is missing, unreadable, or of another version of the format.
+pub fn read_manifest(path: &Path) -> Result<Manifest, StoreError> {
     let bytes =
         std::fs::read(path).map_err(|source| durable::failed("cannot read", path, source))?;
     let unusable = |what: String, source: Box<dyn std::error::Error + Send + Sync>| StoreError {

@@ -115,7 +115,12 @@ impl Folder {
             .map(|run| run.unwrap().path())
             .filter(|run| run.join("run.json").exists())
             .collect();
-        runs.sort();
+        // Names tell the second alone, in which more than one may begin.
+        runs.sort_by_cached_key(|run| {
+            let text = std::fs::read_to_string(run.join("run.json")).unwrap_or_default();
+            let run: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+            run["started_at"].as_str().unwrap_or_default().to_owned()
+        });
         runs
     }
 

@@ -8,6 +8,7 @@ mod folder;
 mod load;
 mod man;
 mod nightly;
+mod pack;
 mod plan;
 mod rank;
 mod rehearse;
@@ -21,6 +22,7 @@ mod scenario;
 #[path = "../scenarios/mod.rs"]
 #[allow(dead_code, reason = "the tests in Docker use the rest of it")]
 mod scenarios;
+mod schedule;
 mod schema;
 mod stand_in;
 mod stored;

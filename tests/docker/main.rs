@@ -6,6 +6,7 @@ mod daemon;
 #[path = "../cli/folder.rs"]
 #[allow(dead_code, reason = "the tests without Docker use the rest of it")]
 mod folder;
+mod house;
 mod program;
 mod turn;
 
@@ -13,6 +14,7 @@ mod clean;
 mod death;
 mod interrupt;
 mod production;
+mod production_refused;
 mod resume;
 mod run;
 mod scenario;

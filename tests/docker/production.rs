@@ -3,109 +3,10 @@
 
 use std::os::unix::process::ExitStatusExt;
 
-use serde_json::{Value, json};
-
-use crate::bench::{Bench, FILE, PROFILE};
-use crate::daemon::Daemon;
-use crate::folder::{Ran, eventually};
-use crate::program::{Program, is_measuring};
+use crate::bench::FILE;
+use crate::house::{House, KEY};
+use crate::program::is_measuring;
 use crate::turn;
-
-const KEY: (&str, &str) = ("PRODUCTION_KEY", "sk-of-production");
-
-/// A bench with a production beside it, which is removed with it.
-struct House {
-    bench: Bench,
-    name: String,
-    id: String,
-}
-
-impl House {
-    fn set_up() -> Option<Self> {
-        let bench = Bench::set_up()?;
-        let made = bench
-            .folder
-            .gridrun(&["stand-in", "image"])
-            .ends_with_code(0);
-        let image = made.out.trim().to_owned();
-        bench.edit(PROFILE, "nowhere.invalid/none:1", &image);
-        let port = free_port();
-        let name = format!("gridrun-test-production-{port}");
-        let production = format!(
-            "[production]\ncontainer = \"{name}\"\nurl = \"http://127.0.0.1:{port}\"\n\
-             api-key-env = \"{}\"\n[stand-in]",
-            KEY.0
-        );
-        bench.edit(PROFILE, "[stand-in]", &production);
-        let body = json!({
-            "Image": image,
-            "Cmd": ["production/model", "--host", "127.0.0.1", "--port", port.to_string()],
-            "Env": [format!("VLLM_API_KEY={}", KEY.1)],
-            "HostConfig": { "NetworkMode": "host" },
-        });
-        let id = bench.daemon.start(&name, &body);
-        let house = Self { bench, name, id };
-        assert!(eventually(|| serves(port)), "production never served");
-        Some(house)
-    }
-
-    fn gridrun(&self, args: &[&str]) -> Ran {
-        self.bench.folder.gridrun_with(args, &[KEY])
-    }
-
-    fn start(&self, args: &[&str]) -> Program {
-        Program::new(self.bench.folder.spawn_with(args, &[KEY]))
-    }
-
-    fn daemon(&self) -> &Daemon {
-        &self.bench.daemon
-    }
-
-    fn runs(&self) -> bool {
-        self.daemon().look(&self.id)["State"]["Running"] == true
-    }
-
-    fn promises(&self) -> usize {
-        let folder = self.bench.folder.path().join("state");
-        let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        files
-            .filter(|file| {
-                file.path()
-                    .extension()
-                    .is_some_and(|ending| ending == "json")
-            })
-            .count()
-    }
-
-    /// What the journal says became of it.
-    fn returned(&self) -> Value {
-        let mut events = self.bench.events();
-        events.retain(|event| event["event"] == "production-returned");
-        events.pop().unwrap_or_default()
-    }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        let _ = self.daemon().remove(&self.id);
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-fn serves(port: u16) -> bool {
-    use std::io::{Read, Write};
-    let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else {
-        return false;
-    };
-    let mut answer = String::new();
-    write!(stream, "GET /health HTTP/1.0\r\nHost: p\r\n\r\n").is_ok()
-        && stream.read_to_string(&mut answer).is_ok()
-        && answer.contains("200")
-}
 
 #[test]
 fn production_is_away_while_the_engines_run_and_healthy_afterwards() {
@@ -236,4 +137,19 @@ fn a_production_that_does_not_come_back_is_the_loudest_line_and_an_exit_code() {
     assert!(first.contains(&house.name), "{first}");
     assert_eq!(house.promises(), 1, "restore may still be asked");
     house.gridrun(&["restore"]).ends_with_code(9);
+}
+
+#[test]
+fn a_service_of_compose_is_found_by_its_labels_and_given_back() {
+    let _together = turn::together();
+    let Some(house) = House::of_compose() else {
+        return;
+    };
+    let mut program = house.start(&["run", FILE]);
+    program.freeze_when(&house.bench, is_measuring);
+    assert!(!house.runs());
+    program.thaw();
+    assert_eq!(program.end().code(), Some(0));
+    assert!(house.runs());
+    assert_eq!(house.returned()["return"], "healthy");
 }

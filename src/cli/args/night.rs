@@ -41,6 +41,14 @@ pub(in crate::cli) struct NightlyArgs {
         help_heading = "The night"
     )]
     pub speed: Option<TimeScale>,
+    /// A scenario file: how these are to fail.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "rehearse",
+        help_heading = "The night"
+    )]
+    pub scenario: Option<PathBuf>,
     /// End with an exit code of its own where the night says this; may be given several times.
     #[arg(long, value_name = "VERDICT", help_heading = "Who is told")]
     pub fail_on: Vec<FailOn>,
@@ -93,6 +101,9 @@ pub(in crate::cli) struct ScheduleArgs {
     /// Write the units: for root into /etc/systemd/system, else into the user's own.
     #[arg(long)]
     pub install: bool,
+    /// The user's own units, also for root.
+    #[arg(long, conflicts_with = "cron")]
+    pub user: bool,
     /// A file that sets the variables which the profile and --notify-env name.
     #[arg(long, value_name = "FILE")]
     pub env_file: Option<PathBuf>,

@@ -76,12 +76,12 @@ pub(in crate::cli) fn ended(
 pub(in crate::cli) fn make_up(throne: &Throne) -> anyhow::Result<()> {
     let known = nights(&history::read(&history_of(throne))?);
     for dir in runs_of(throne.root()) {
-        let Ok(record) = record::read(&dir) else {
+        let Ok(manifest) = record::read_manifest(&dir.manifest()) else {
             continue;
         };
-        let run = record.manifest.run.to_string();
+        let run = manifest.run.to_string();
         let is_over = known.iter().any(|night| night.run == run);
-        if record.manifest.night.is_none() || is_over {
+        if manifest.night.is_none() || is_over {
             continue;
         }
         let Ok(_lock) = lock::lock_run(&dir.lock()) else {

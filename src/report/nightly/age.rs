@@ -102,7 +102,7 @@ impl Aged {
         match (self.finding(), &self.disturbed) {
             (Some(finding), _) => format!("{} ages: {finding}{cut}", self.name),
             (None, Some(because)) => format!("{served} ({because}), and nothing aged until then"),
-            (None, None) => format!("{served} and does not age"),
+            (None, None) => format!("{served}, and nothing says that it ages"),
         }
     }
 }
@@ -172,7 +172,10 @@ mod tests {
             drift(Watched::GpuMemory, 20_000.0, 0.0, Limit::At(24_576.0)),
         ]);
         assert_eq!(still.finding(), None);
-        assert_eq!(still.clause(), "safe served 10 h 00 min and does not age");
+        assert_eq!(
+            still.clause(),
+            "safe served 10 h 00 min, and nothing says that it ages"
+        );
         // 0.2 % an hour are 5 % a day: told by its interval, and not as ageing.
         let slightly = aged(vec![drift(Watched::Ttft, 100.0, 0.2, Limit::Never)]);
         assert!(slightly.drifts[0].low > 0.0);
