@@ -23,6 +23,21 @@ impl RunId {
         Self(format!("{}-{salt:04x}", at.strftime("%Y%m%dT%H%M%SZ")))
     }
 
+    /// Whether a name has the form of those that [`RunId::new`] makes.
+    pub fn is_form_of(name: &str) -> bool {
+        let form = "00000000T000000Z-0000";
+        name.len() == form.len()
+            && name
+                .chars()
+                .zip(form.chars())
+                .enumerate()
+                .all(|(at, (c, form))| match form {
+                    '0' if at < 16 => c.is_ascii_digit(),
+                    '0' => c.is_ascii_hexdigit(),
+                    mark => c == mark,
+                })
+    }
+
     /// The text itself, safe as a file name and as a container label.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -118,6 +133,15 @@ mod tests {
         assert!(early < late);
         assert_eq!(early.as_str().parse::<RunId>().unwrap(), early);
         assert!("../etc".parse::<RunId>().is_err());
+        assert!(RunId::is_form_of(early.as_str()));
+        for other in [
+            "",
+            "20261124",
+            "20261124T044826Z-3f9g",
+            "20261124T0448Z6Z-3f9a",
+        ] {
+            assert!(!RunId::is_form_of(other), "{other}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The nights of an experiment as rows, one per start, and back: what is stored of a night is
 //! what later nights need to judge by it.
 
-use crate::champion::conditions::Conditions;
+use crate::decide::conditions::Conditions;
 use crate::decide::decision::Decision;
 use crate::decide::night::{Call, Candidacy, Candidate, CellNight, Night};
 use crate::id::CellId;
@@ -220,7 +220,7 @@ pub fn comparable(nights: &[PastNight], champion: &CellId, conditions: &Conditio
             && night
                 .conditions
                 .as_ref()
-                .is_some_and(|before| conditions.changes_since(before).is_empty())
+                .is_some_and(|before| conditions.breaks_since(before).is_empty())
     };
     nights
         .iter()
@@ -249,7 +249,7 @@ pub fn changes(nights: &[PastNight], champion: &CellId, conditions: &Conditions)
         .rev()
         .find(|night| night.champion == *champion);
     last.and_then(|night| night.conditions.as_ref())
-        .map_or_else(Vec::new, |before| conditions.changes_since(before))
+        .map_or_else(Vec::new, |before| conditions.breaks_since(before))
 }
 
 /// The night said something of it; not where it ended before the first start of the cell.
@@ -279,7 +279,7 @@ pub fn champion_ages(
     }
     let same = |night: &&PastNight| {
         let before = night.conditions.as_ref();
-        before.is_some_and(|before| conditions.changes_since(before).is_empty())
+        before.is_some_and(|before| conditions.breaks_since(before).is_empty())
     };
     let mut before = nights
         .iter()

@@ -1,7 +1,7 @@
 //! From a run to the champion that may be put in force, or why none may.
 
-use crate::champion::conditions::Conditions;
 use crate::champion::text::{ALERT, Bound, Champion, Evidence, WARN, worse};
+use crate::decide::conditions::Conditions;
 use crate::decide::decision::{CellResult, Decision};
 use crate::decide::reading;
 use crate::decide::score::Spread;

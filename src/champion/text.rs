@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::champion::conditions::Conditions;
+use crate::decide::conditions::Conditions;
 use crate::id::{CellId, RunId};
 use crate::matrix::canonical::cell_id;
 use crate::matrix::cell::{Cell, SetBy, Setting};

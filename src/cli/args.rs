@@ -1,21 +1,21 @@
 //! The arguments of every verb, with their help.
 
+mod load;
 mod night;
-mod rank;
+mod stored;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::decide::replay::{GateAsk, ObjectiveAsk};
 use crate::diagnose::Phase;
 use crate::time_scale::TimeScale;
 
+pub(super) use load::{ArrivalChoice, LoadArgs};
 pub(super) use night::{FailOn, NightlyArgs, NotifyForm, PackArgs, ScheduleArgs};
-pub(super) use rank::RankArgs;
+pub(super) use stored::{CompareArgs, ListArgs, RankArgs, ReplayArgs, ReportArgs, StrategyChoice};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -93,6 +93,10 @@ pub(super) enum Verb {
     Promote(PromoteArgs),
     /// Bring the champion before the last one back.
     Rollback(RollbackArgs),
+    /// List the runs under the results: what each says, and which is to be resumed.
+    List(ListArgs),
+    /// Hold runs against one of them: what is better, worse or the same, with intervals.
+    Compare(CompareArgs),
     /// Decide again from stored runs, by other objectives, gates or margin; writes nothing.
     Rank(RankArgs),
     /// Play a strategy against recorded attempts: what it would decide, and what that costs.
@@ -235,22 +239,6 @@ pub(super) struct ResumeArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ReportArgs {
-    /// The run directory; without it the latest run.
-    #[arg(value_name = "RUN_DIR")]
-    pub run_dir: Option<PathBuf>,
-    /// Where results lie.
-    #[arg(long, value_name = "DIR", default_value = "results")]
-    pub results: PathBuf,
-    /// What is printed beside the files that are made again.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: Format,
-    /// Write every figure as an SVG file into this folder as well.
-    #[arg(long, value_name = "DIR")]
-    pub figures: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct PromoteArgs {
     /// The run directory.
     #[arg(value_name = "RUN_DIR")]
@@ -268,44 +256,6 @@ pub(super) struct RollbackArgs {
     /// Where results lie.
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub results: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ReplayArgs {
-    /// A run directory, or a table of attempts: CSV, or Parquet where the name ends in .parquet.
-    /// Its columns: cell, attempt, startup_s, measure_s, outcome (measured or a failure class),
-    /// axis.FLAG and metric.NAME.
-    #[arg(value_name = "TABLE|RUN")]
-    pub source: PathBuf,
-    /// What to optimise; may be given several times. A run has its own.
-    #[arg(long, value_name = "METRIC:min|max[:WEIGHT]")]
-    pub objective: Vec<ObjectiveAsk>,
-    /// A condition such as `success_rate >= 0.95`; may be given several times.
-    #[arg(long, value_name = "EXPR")]
-    pub gate: Vec<GateAsk>,
-    /// Which cells are started in every block.
-    #[arg(long, value_name = "STRATEGY", default_value = "exhaustive")]
-    pub strategy: StrategyChoice,
-    /// Starts of each cell [default: as many as one has at most].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub repeats: Option<u32>,
-    /// Start nothing that cannot end within so much time of engines: 8h.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    pub deadline: Option<Duration>,
-    /// Orders the blocks and makes the draws [default: 1, or the run's own].
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// How the result is printed.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum StrategyChoice {
-    /// Every one that lives.
-    Exhaustive,
-    /// Those that may still be as good as the best, until that is decided.
-    Race,
 }
 
 #[derive(Debug, Args)]
@@ -376,92 +326,6 @@ pub(super) struct DoctorArgs {
     /// How the findings are printed.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct LoadArgs {
-    /// The server, with or without `/v1`: http://127.0.0.1:8000. Plain HTTP only.
-    #[arg(long, value_name = "URL")]
-    pub url: String,
-    /// The model to ask for; without it the first that the server lists.
-    #[arg(long, value_name = "NAME")]
-    pub model: Option<String>,
-    /// The environment variable that holds the API key.
-    #[arg(long, value_name = "VARIABLE")]
-    pub api_key_env: Option<String>,
-    /// Users at once; each sends its next request after the answer to the last one.
-    #[arg(
-        long,
-        value_name = "C",
-        default_value = "1",
-        conflicts_with = "rate",
-        value_parser = clap::value_parser!(u32).range(1..=100_000),
-        help_heading = "Load"
-    )]
-    pub concurrency: u32,
-    /// Requests per second instead, whatever becomes of those before.
-    #[arg(long, value_name = "R", value_parser = rate, help_heading = "Load")]
-    pub rate: Option<f64>,
-    /// How the requests of a rate are spread.
-    #[arg(
-        long,
-        value_name = "HOW",
-        default_value = "poisson",
-        help_heading = "Load"
-    )]
-    pub arrival: ArrivalChoice,
-    /// Requests in all; without it and --duration, 100.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Load")]
-    pub requests: Option<u64>,
-    /// Send nothing new after so long: 90s, 10m.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Load")]
-    pub duration: Option<Duration>,
-    /// Output tokens of every request; the model is asked to go on until then.
-    #[arg(long, value_name = "K", default_value = "128", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Load")]
-    pub max_tokens: u32,
-    /// Prompt tokens of every request: exact where the server has /tokenize, else about. No two
-    /// prompts are the same.
-    #[arg(long, value_name = "L", default_value = "512", value_parser = clap::value_parser!(u32).range(1..=10_000_000), help_heading = "Load")]
-    pub prompt_tokens: u32,
-    /// Requests before the load that are not measured.
-    #[arg(long, value_name = "N", default_value = "1", help_heading = "Load")]
-    pub warmup: u32,
-    /// How long a user thinks between an answer and the next request.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration, conflicts_with = "rate", help_heading = "Load")]
-    pub think_time: Duration,
-    /// The users begin spread over so long.
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration, conflicts_with = "rate", help_heading = "Load")]
-    pub ramp: Duration,
-    /// Longest time for one request.
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration, help_heading = "Load")]
-    pub timeout: Duration,
-    /// Decides prompts and arrivals.
-    #[arg(long, value_name = "N", default_value = "1", help_heading = "Load")]
-    pub seed: u64,
-    /// Write the result as JSON; `-` prints it in place of the table.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub json: Option<PathBuf>,
-    /// Write every request with its instants into this folder, as Parquet.
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    pub record: Option<PathBuf>,
-    /// Leave the instants of the single tokens out of it.
-    #[arg(long, requires = "record", help_heading = "Output")]
-    pub no_token_times: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ArrivalChoice {
-    /// As of many users that know nothing of each other.
-    Poisson,
-    /// All gaps are the same.
-    Constant,
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
-        _ => Err("a rate is a number of requests per second above 0".to_owned()),
-    }
 }
 
 #[derive(Debug, Args)]

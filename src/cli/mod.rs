@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod clean;
+mod compare;
 mod completions;
 mod diagnose;
 mod display;
@@ -13,6 +14,7 @@ mod execute;
 mod fault;
 mod guard;
 mod host;
+mod list;
 mod load;
 mod man;
 mod nightly;
@@ -57,6 +59,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         args::Verb::Pack(args) => pack::pack(&args),
         args::Verb::Promote(args) => throne::promote(&args),
         args::Verb::Rollback(args) => throne::rollback(&args),
+        args::Verb::List(args) => list::list(&args),
+        args::Verb::Compare(args) => compare::compare(&args),
         args::Verb::Rank(args) => rank::rank(&args),
         args::Verb::Diagnose(args) => diagnose::diagnose(&args),
         args::Verb::Load(args) => load::load(&args),

@@ -41,7 +41,7 @@ pub(super) fn nightly(args: &NightlyArgs) -> anyhow::Result<Exit> {
     let results =
         std::path::absolute(&args.output.results).context("cannot tell where the results go")?;
     let throne = Throne::at(results.join(&checked.experiment.name));
-    let history = settle::history_of(&throne);
+    let history = throne.history();
     let champion = reigning(&throne)?;
     if args.dry_run {
         let past = nights(&history::read(&history)?);

@@ -234,7 +234,8 @@ fn add_identity(columns: &mut Columns, rows: &Rows<'_>, manifest: &Manifest) {
     );
 }
 
-fn standing_name(standing: &Standing) -> &'static str {
+/// How a cell stands, in one word.
+pub fn standing_name(standing: &Standing) -> &'static str {
     match standing {
         Standing::Ranked => "ranked",
         Standing::Rejected { .. } => "rejected",
@@ -244,7 +245,8 @@ fn standing_name(standing: &Standing) -> &'static str {
     }
 }
 
-fn because(standing: &Standing) -> Option<String> {
+/// Why it stands so; `None` where its word or its death says it.
+pub fn because(standing: &Standing) -> Option<String> {
     match standing {
         Standing::Ranked | Standing::Infeasible { .. } => None,
         Standing::Rejected { gates } => Some(gates.join("; ")),
@@ -264,7 +266,7 @@ fn proved(witness: &Witness) -> String {
 }
 
 /// The last death of the cell's own making, else the last failure of another's.
-fn failure<'a>(cell: &'a CellResult<'_>) -> Option<&'a Failure> {
+pub fn failure<'a>(cell: &'a CellResult<'_>) -> Option<&'a Failure> {
     let last = |own: bool| {
         cell.settled
             .iter()
@@ -384,7 +386,7 @@ fn add_ranking(
 }
 
 /// Every metric of every node, with the statistics that a frame shows.
-fn metrics(manifest: &Manifest) -> Vec<(String, MetricRef)> {
+pub fn metrics(manifest: &Manifest) -> Vec<(String, MetricRef)> {
     let experiment = &manifest.experiment;
     let objectives = experiment
         .objectives

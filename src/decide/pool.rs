@@ -5,16 +5,14 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-use serde_json::Value;
-
+use crate::decide::conditions::Conditions;
 use crate::id::{AttemptId, AttemptNo, CellId};
 use crate::manifest::{Manifest, RunRecord};
 use crate::outcome::{Origin, Settled};
 
 /// Two runs whose numbers may not stand beside each other.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{first} and {second} cannot be decided together; they differ in {}", .differences.join(", "))]
+#[error("{first} and {second} cannot be decided together; they differ: {}", .differences.join("; "))]
 pub struct Apart {
     pub first: String,
     pub second: String,
@@ -111,43 +109,8 @@ fn is_new(known: &[Settled], one: &Settled) -> bool {
 }
 
 /// What keeps two runs from being decided together, in words.
-pub fn differences(a: &Manifest, b: &Manifest) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut differs = |what: &str, is: bool| {
-        if is {
-            found.push(what.to_owned());
-        }
-    };
-    let (x, y) = (&a.experiment, &b.experiment);
-    let engine = |of: &Manifest| of.experiment.profile.engine.clone();
-    differs(
-        "whether stand-ins answered",
-        a.is_stand_in() != b.is_stand_in(),
-    );
-    differs("the speed of the stand-ins", a.speed != b.speed);
-    differs("the model", engine(a).model != engine(b).model);
-    // The image of stand-ins is gridrun itself: each build is another one.
-    let image = |of: &Manifest| of.runtime.image_digest.clone();
-    differs("the image", !a.is_stand_in() && image(a) != image(b));
-    let profile = |of: &Manifest| stored(&(&engine(of).flags, &engine(of).env));
-    differs("the profile's flags or variables", profile(a) != profile(b));
-    let host = |of: &Manifest| {
-        let host = of.host.clone();
-        (host.cpu, host.n_cpus, host.memory_bytes)
-    };
-    differs("the machine", host(a) != host(b));
-    differs("the GPUs or their driver", a.host.gpus != b.host.gpus);
-    differs(
-        "the workloads",
-        stored(&x.workloads) != stored(&y.workloads),
-    );
-    differs("the seed of the prompts", x.run.seed != y.run.seed);
-    found
-}
-
-/// As `run.json` has it: without the places in the file that only a fresh reading knows.
-fn stored(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).expect("a manifest is plain data")
+pub fn differences(older: &Manifest, newer: &Manifest) -> Vec<String> {
+    Conditions::of(newer).apart_from(&Conditions::of(older))
 }
 
 #[cfg(test)]
@@ -227,10 +190,11 @@ mod tests {
         second.manifest.experiment.run.seed += 1;
         second.manifest.host.gpus.push("another card".to_owned());
         let apart = pool(vec![first.clone(), second]).unwrap_err();
-        assert_eq!(
-            apart.differences,
-            ["the GPUs or their driver", "the seed of the prompts"]
-        );
+        let [gpus, seed] = apart.differences.as_slice() else {
+            panic!("{apart}");
+        };
+        assert!(gpus.starts_with("GPUs or driver: ") && gpus.ends_with("another card now"));
+        assert_eq!(seed, "seed of the prompts: 1 before, 2 now");
         // Where things stand in the file is no difference.
         let mut moved = first.clone();
         moved.manifest.experiment.workloads[0].at.start += 7;

@@ -49,6 +49,14 @@ pub struct Row {
     pub colour: &'static str,
 }
 
+/// Parameters of the terminal's SGR sequence.
+pub const BOLD: &str = "1";
+pub const GREEN: &str = "32";
+pub const YELLOW: &str = "33";
+pub const RED: &str = "31";
+pub const DIM: &str = "2";
+pub const NONE: &str = "";
+
 /// Colours a line, or leaves it as it is.
 #[derive(Debug, Clone, Copy)]
 pub struct Paint {

@@ -6,9 +6,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::champion::conditions::Conditions;
 use crate::champion::history::{PastAge, PastNight};
 use crate::champion::reign::{self, Act, By, Reign};
+use crate::decide::conditions::Conditions;
 use crate::decide::night::{Call, CellNight};
 use crate::decide::number;
 use crate::manifest::Manifest;

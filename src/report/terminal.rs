@@ -4,7 +4,7 @@
 use crate::outcome::Standing;
 use crate::report::compact::{self, Reason, Words};
 use crate::report::fold::{cut, wrap};
-use crate::report::grid::{Laid, Paint};
+use crate::report::grid::{BOLD, DIM, GREEN, Laid, NONE, Paint, RED, YELLOW};
 use crate::report::text::{Prose, plain};
 use crate::report::view::{Row, View};
 
@@ -19,13 +19,6 @@ const NAMES: usize = 3;
 
 /// Alerts that a reader of a terminal still reads.
 const ALERTS: usize = 3;
-
-const BOLD: &str = "1";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const RED: &str = "31";
-const DIM: &str = "2";
-const NONE: &str = "";
 
 /// Renders verdict and table; ends in a line feed.
 pub fn render(view: &View, width: usize, colour: bool) -> String {

@@ -113,7 +113,8 @@ pub fn runs_of(experiment: &Path) -> Vec<RunDir> {
     found
 }
 
-fn folders(path: &Path) -> impl Iterator<Item = PathBuf> {
+/// The folders in a folder; none where it cannot be read.
+pub fn folders(path: &Path) -> impl Iterator<Item = PathBuf> {
     std::fs::read_dir(path)
         .into_iter()
         .flatten()

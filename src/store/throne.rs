@@ -34,6 +34,11 @@ impl Throne {
         self.root.join("reigns.jsonl")
     }
 
+    /// Every start of every night.
+    pub fn history(&self) -> PathBuf {
+        self.root.join("history.parquet")
+    }
+
     /// Whoever changes who reigns holds it.
     ///
     /// # Errors

@@ -2,9 +2,11 @@
 
 mod check;
 mod clean;
+mod compare;
 mod diagnose;
 mod doctor;
 mod folder;
+mod list;
 mod load;
 mod man;
 mod nightly;

@@ -3,9 +3,7 @@
 //! a night that is not in there is not over.
 
 use std::io::Write;
-use std::path::PathBuf;
 
-use crate::champion::conditions::Conditions;
 use crate::champion::history::{
     PastNight, cells_of, champion_ages, changes, comparable, nights, rows,
 };
@@ -15,6 +13,7 @@ use crate::champion::text::Champion;
 use crate::cli::args::{Format, NotifyForm};
 use crate::cli::fault::BadInput;
 use crate::cli::{guard, throne};
+use crate::decide::conditions::Conditions;
 use crate::decide::decision::Decision;
 use crate::decide::night::{Call, CellNight, Night, judge};
 use crate::exit::Exit;
@@ -31,10 +30,6 @@ use crate::store::{durable, record};
 
 /// Earlier nights that a report knows.
 const EARLIER: usize = 30;
-
-pub(in crate::cli) fn history_of(throne: &Throne) -> PathBuf {
-    throne.root().join("history.parquet")
-}
 
 /// What follows when a process that worked on a night has ended so: its report, unless the user
 /// stopped it, who may go on with it.
@@ -74,7 +69,7 @@ pub(in crate::cli) fn ended(
 /// # Errors
 /// When the history cannot be read.
 pub(in crate::cli) fn make_up(throne: &Throne) -> anyhow::Result<()> {
-    let known = nights(&history::read(&history_of(throne))?);
+    let known = nights(&history::read(&throne.history())?);
     for dir in runs_of(throne.root()) {
         let Ok(manifest) = record::read_manifest(&dir.manifest()) else {
             continue;
@@ -118,7 +113,7 @@ fn settle(dir: &RunDir) -> anyhow::Result<NightReport> {
         ))
         .into());
     };
-    let history_path = history_of(&throne);
+    let history_path = throne.history();
     let mut past = nights(&history::read(&history_path)?);
     past.retain(|night| night.at < manifest.started_at);
     let decision = Decision::of(&record);
@@ -166,12 +161,12 @@ fn judged(
     let conditions = Conditions::of(&record.manifest);
     let before = comparable(past, &champion.cell_id, &conditions);
     let evidence = &champion.evidence;
-    let is_evidence = conditions.changes_since(&evidence.conditions).is_empty();
+    let is_evidence = conditions.breaks_since(&evidence.conditions).is_empty();
     let evidence_score = Some(evidence.score).filter(|score| is_evidence && score.is_finite());
     let judgement = judge(&tonight, &before, evidence_score, margin);
     let changed = match past.iter().any(|night| night.champion == champion.cell_id) {
         true => changes(past, &champion.cell_id, &conditions),
-        false => conditions.changes_since(&evidence.conditions),
+        false => conditions.breaks_since(&evidence.conditions),
     };
     let yielded = matches!(
         &record.production,
