@@ -3,8 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod imported;
+
 use crate::guard::stay::Stay;
 use crate::id::{CellId, RunId};
+use crate::manifest::imported::Imported;
 use crate::matrix::cell::Cell;
 use crate::outcome::{Race, RuntimeFacts, Settled, Skip};
 use crate::spec::experiment::Experiment;
@@ -44,6 +47,9 @@ pub struct Manifest {
     /// ranking; empty where there was none, and in runs of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prior_noise: Vec<PriorNoise>,
+    /// The runs that it was put together from; empty for one that was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consolidated: Vec<RunId>,
 }
 
 /// What a night was told when it began: whoever brings it to its end judges it by this.
@@ -151,6 +157,8 @@ pub struct RunRecord {
     pub ending: RunEnding,
     /// What became of production; `None` where none was looked after, or while it is.
     pub production: Option<Stay>,
+    /// What was brought from elsewhere: shown beside it, and never ranked.
+    pub imported: Vec<Imported>,
 }
 
 impl RunRecord {
@@ -163,6 +171,7 @@ impl RunRecord {
             race: Race::default(),
             ending: RunEnding::Open,
             production: None,
+            imported: Vec::new(),
         }
     }
 }

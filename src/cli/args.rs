@@ -15,7 +15,10 @@ use crate::time_scale::TimeScale;
 
 pub(super) use load::{ArrivalChoice, LoadArgs};
 pub(super) use night::{FailOn, NightlyArgs, NotifyForm, PackArgs, ScheduleArgs};
-pub(super) use stored::{CompareArgs, ListArgs, RankArgs, ReplayArgs, ReportArgs, StrategyChoice};
+pub(super) use stored::{
+    CompareArgs, ConsolidateArgs, ListArgs, RankArgs, ReplayArgs, ReportArgs, StrategyChoice,
+    ToolChoice,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -97,6 +100,8 @@ pub(super) enum Verb {
     List(ListArgs),
     /// Hold runs against one of them: what is better, worse or the same, with intervals.
     Compare(CompareArgs),
+    /// Put runs of one experiment, and what other tools measured, into one frame and one report.
+    Consolidate(ConsolidateArgs),
     /// Decide again from stored runs, by other objectives, gates or margin; writes nothing.
     Rank(RankArgs),
     /// Play a strategy against recorded attempts: what it would decide, and what that costs.

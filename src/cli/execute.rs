@@ -108,6 +108,7 @@ pub(super) fn new_run_in(
                 host: host::facts(gpu.describe()),
                 night,
                 prior_noise: Vec::new(),
+                consolidated: Vec::new(),
             };
             let mut earlier = earlier::comparable(&dir, &manifest);
             let reused = match manifest.experiment.run.reuse {
@@ -131,6 +132,7 @@ pub(super) fn new_run_in(
                     race: Race::default(),
                     ending: RunEnding::Open,
                     production: None,
+                    imported: Vec::new(),
                 },
                 reused,
             })
@@ -456,6 +458,7 @@ fn conclude(
             race,
             ending,
             production,
+            imported: Vec::new(),
         },
     );
     if let Some(error) = error {

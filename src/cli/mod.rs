@@ -5,6 +5,7 @@ mod check;
 mod clean;
 mod compare;
 mod completions;
+mod consolidate;
 mod diagnose;
 mod display;
 mod doctor;
@@ -61,6 +62,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         args::Verb::Rollback(args) => throne::rollback(&args),
         args::Verb::List(args) => list::list(&args),
         args::Verb::Compare(args) => compare::compare(&args),
+        args::Verb::Consolidate(args) => consolidate::consolidate(&args),
         args::Verb::Rank(args) => rank::rank(&args),
         args::Verb::Diagnose(args) => diagnose::diagnose(&args),
         args::Verb::Load(args) => load::load(&args),

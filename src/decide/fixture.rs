@@ -373,6 +373,7 @@ pub(crate) fn record(settled: Vec<Settled>) -> RunRecord {
             scenario: None,
             night: None,
             prior_noise: Vec::new(),
+            consolidated: Vec::new(),
             runtime: RuntimeFacts {
                 runtime: "docker 20.10.24, API 1.41".to_owned(),
                 image_digest: Some(format!("vllm/vllm-openai@sha256:{}", "ab".repeat(32))),
@@ -392,6 +393,7 @@ pub(crate) fn record(settled: Vec<Settled>) -> RunRecord {
         settled,
         skipped: Vec::new(),
         production: None,
+        imported: Vec::new(),
         race: Race::default(),
         ending: RunEnding::Complete { at: at(5400) },
     }

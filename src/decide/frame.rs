@@ -22,6 +22,8 @@ use crate::spec::experiment::Experiment;
 use crate::spec::flag::{FlagValue, Knob};
 use crate::time_scale::TimeScale;
 
+mod imported;
+
 /// Version of the frame's columns; stands in the Parquet file's metadata as
 /// `gridrun.frame.format`.
 pub const FORMAT: u32 = 1;
@@ -96,7 +98,7 @@ impl Frame {
     pub fn csv(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut guarded = self.0.clone();
-        for name in ["cell", "because", "death.cause"] {
+        for name in ["cell", "because", "death.cause", "source"] {
             let column = guarded.column(name).expect("every frame has it");
             let text: Vec<Option<String>> = column
                 .str()
@@ -232,6 +234,8 @@ fn add_identity(columns: &mut Columns, rows: &Rows<'_>, manifest: &Manifest) {
             Spread::of(&times).map(|spread| spread.mean)
         }),
     );
+    columns.add("proof", rows.map(|_| "gridrun"));
+    columns.add("source", rows.map(|cell| imported::sources(cell, manifest)));
 }
 
 /// How a cell stands, in one word.

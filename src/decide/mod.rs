@@ -2,6 +2,8 @@
 //! frame of all of it. Measures nothing, words nothing for a reader.
 
 pub mod comparable;
+pub mod compare;
+pub mod conditions;
 pub mod confidence;
 pub mod decision;
 pub mod doubt;
@@ -14,6 +16,7 @@ pub(crate) mod fixture;
 pub mod forecast;
 pub mod frame;
 pub mod hint;
+pub mod import;
 pub mod night;
 pub mod number;
 pub mod pareto;

@@ -6,9 +6,12 @@
 use std::collections::HashMap;
 
 use crate::decide::conditions::Conditions;
-use crate::id::{AttemptId, AttemptNo, CellId};
-use crate::manifest::{Manifest, RunRecord};
-use crate::outcome::{Origin, Settled};
+use crate::decide::replay::scaffold;
+use crate::id::{AttemptId, AttemptNo, CellId, RunId};
+use crate::manifest::imported::Imported;
+use crate::manifest::{Manifest, RunEnding, RunRecord};
+use crate::outcome::{Origin, Race, Settled};
+use crate::spec::experiment::Strategy;
 
 /// Two runs whose numbers may not stand beside each other.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -98,6 +101,66 @@ pub fn pool(mut records: Vec<RunRecord>) -> Result<Option<RunRecord>, Apart> {
     Ok(Some(pooled))
 }
 
+/// All of them as a run of its own, complete, in which every attempt says where it was made.
+/// `None` for no record.
+///
+/// # Errors
+/// As [`pool`].
+pub fn consolidate(
+    mut records: Vec<RunRecord>,
+    run: &RunId,
+    at: jiff::Timestamp,
+) -> Result<Option<RunRecord>, Apart> {
+    let mut runs: Vec<RunId> = Vec::new();
+    records.sort_by_key(|record| record.manifest.started_at);
+    for record in &mut records {
+        let own = &record.manifest.run;
+        for one in &mut record.settled {
+            one.origin.get_or_insert_with(|| Origin {
+                run: own.clone(),
+                attempt: one.attempt.clone(),
+                block: one.block,
+            });
+        }
+        match record.manifest.consolidated.as_slice() {
+            [] => runs.push(own.clone()),
+            earlier => runs.extend(earlier.iter().cloned()),
+        }
+        runs.dedup();
+    }
+    let mut imported: Vec<Imported> = Vec::new();
+    for row in records.iter().flat_map(|record| &record.imported) {
+        if !imported.contains(row) {
+            imported.push(row.clone());
+        }
+    }
+    let Some(mut whole) = pool(records)? else {
+        return Ok(None);
+    };
+    whole.manifest.run = run.clone();
+    whole.manifest.started_at = at;
+    whole.manifest.consolidated = runs;
+    whole.ending = RunEnding::Complete { at };
+    // Whom racing dropped is each run's own story.
+    whole.race = Race::default();
+    whole.manifest.experiment.run.strategy = Strategy::Exhaustive;
+    whole.production = None;
+    whole.manifest.night = None;
+    whole.imported = imported;
+    Ok(Some(whole))
+}
+
+/// A run without cells, for rows that were brought from elsewhere.
+pub fn of_files(experiment: &str, run: &RunId, at: jiff::Timestamp) -> RunRecord {
+    let mut manifest = scaffold::nothing(experiment);
+    manifest.run = run.clone();
+    manifest.started_at = at;
+    RunRecord {
+        ending: RunEnding::Complete { at },
+        ..RunRecord::open(manifest, Vec::new())
+    }
+}
+
 /// It was made by the run that tells of it, or none of these is the same attempt.
 fn is_new(known: &[Settled], one: &Settled) -> bool {
     let made_by = |origin: &Origin| (origin.run.clone(), origin.attempt.clone());
@@ -118,7 +181,6 @@ mod tests {
     use super::*;
     use crate::decide::decision::Decision;
     use crate::decide::fixture::{self, Numbers};
-    use crate::id::RunId;
     use crate::manifest::PriorNoise;
 
     /// A run at this second with starts of cells in block 1.
@@ -181,6 +243,32 @@ mod tests {
             .collect();
         assert_eq!(numbers, [("a", 1), ("b", 1), ("b", 2)]);
         assert_eq!(pooled.manifest.prior_noise, []);
+    }
+
+    #[test]
+    fn a_consolidated_run_says_of_every_attempt_where_it_was_made_and_is_consolidated_again() {
+        let first = run(100, &[("a", 200.0), ("b", 180.0)]);
+        let second = run(200, &[("b", 190.0)]);
+        let runs = [first.manifest.run.clone(), second.manifest.run.clone()];
+        let at = jiff::Timestamp::from_second(300).unwrap();
+        let name = RunId::new(at, 1);
+        let whole = consolidate(vec![second.clone(), first.clone()], &name, at);
+        let whole = whole.unwrap().unwrap();
+        assert_eq!(whole.manifest.consolidated, runs);
+        let made: Vec<&RunId> = whole
+            .settled
+            .iter()
+            .map(|one| &one.origin.as_ref().unwrap().run)
+            .collect();
+        assert_eq!(made, [&runs[0], &runs[0], &runs[1]]);
+        // With one of its own again nothing counts twice.
+        let later = RunId::new(at, 2);
+        let again = consolidate(vec![whole.clone(), first], &later, at)
+            .unwrap()
+            .unwrap();
+        assert_eq!(again.settled.len(), 3);
+        let score = |record: &RunRecord| Decision::of(record).ranking.confidence.mean(1);
+        assert_eq!(score(&again), score(&whole));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::plan::redo::Redo;
 
 mod ask;
 mod recording;
-mod scaffold;
+pub mod scaffold;
 mod told;
 
 pub use ask::{Asked, GateAsk, ObjectiveAsk};

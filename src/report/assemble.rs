@@ -107,6 +107,7 @@ pub fn view(record: &RunRecord, decision: &Decision<'_>, beside: &Beside) -> Vie
             Verdict::NothingRanked { .. } => None,
         },
         advice: Advice::default(),
+        imported: record.imported.clone(),
         folder: format!("results/{}/{}", experiment.name, manifest.run),
         whole: Whole::default(),
     };

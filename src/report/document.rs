@@ -35,7 +35,7 @@ pub fn build_with(record: &RunRecord, beside: &Beside) -> Report {
     let decision = Decision::of(record);
     Report {
         view: assemble::view(record, &decision, beside),
-        frame: Frame::of(&record.manifest, &decision),
+        frame: Frame::of(&record.manifest, &decision).with_imported(record),
     }
 }
 

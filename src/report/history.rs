@@ -162,7 +162,7 @@ fn lines<'p>(nights: impl Iterator<Item = &'p PastNight>, manifest: &Manifest) -
     let mut reference: Option<f64> = None;
     let lines = nights.map(|night| {
         let changed = match (&night.conditions, before) {
-            (Some(now), Some(before)) => now.changes_since(before),
+            (Some(now), Some(before)) => now.breaks_since(before),
             _ => Vec::new(),
         };
         before = night.conditions.as_ref().or(before);

@@ -12,6 +12,7 @@ mod cells;
 mod chooser;
 mod deaths;
 mod history;
+mod imported;
 mod markup;
 mod method;
 mod night;
@@ -49,6 +50,7 @@ pub fn render(view: &View) -> String {
     workload::workloads(&mut page, view);
     night::night(&mut page, view);
     history::history(&mut page, view);
+    imported::imported(&mut page, view);
     method::method(&mut page, view);
     let style = format!("{}{}{STYLE}", palette::variables(), svg::STYLE);
     format!(

@@ -18,6 +18,7 @@ mod advice;
 mod choice;
 mod gates;
 mod history;
+mod imported;
 mod machine;
 mod mattered;
 mod race;
@@ -73,6 +74,7 @@ pub fn render(view: &View) -> String {
     page.method(view);
     page.deploy(view);
     page.checklist(view.verdict.cell.as_deref(), &view.advice.checklist);
+    page.imported(view);
     page.figures(view);
     page.next_steps(view);
     page.out

@@ -18,6 +18,7 @@ mod fold;
 mod grid;
 mod history;
 mod html;
+mod imported;
 mod json;
 mod ledger;
 pub mod listing;

@@ -54,11 +54,12 @@ pub struct NightAlert {
     pub text: String,
 }
 
-/// `None` where nothing settled.
+/// Of what this run made itself; `None` where that is nothing.
 pub fn view(manifest: &Manifest, settled: &[Settled]) -> Option<NightView> {
     let speed = manifest.speed.factor();
     let seconds = |ms: f64| ms / 1000.0 / speed;
-    let starts = settled.iter().map(|attempt| {
+    let own = settled.iter().filter(|attempt| attempt.origin.is_none());
+    let starts = own.map(|attempt| {
         let since = attempt.started_at.duration_since(manifest.started_at);
         let from_s = since.as_secs_f64().max(0.0);
         let (fate, ready_s, reports) = match &attempt.outcome {

@@ -164,7 +164,7 @@ fn json_has_a_version_and_null_for_what_was_not_measured() {
         .keys()
         .map(String::as_str)
         .collect();
-    insta::assert_snapshot!(keys.join(" "), @r#"format gridrun experiment run started_at stand_in speed production progress verdict objectives axes baseline equivalence cells measures sway use_cases trade_offs mattered race gates workloads deaths atlas failures machine misfits history validity attestation warnings method deploy advice folder"#);
+    insta::assert_snapshot!(keys.join(" "), @r#"format gridrun experiment run started_at stand_in speed production progress verdict objectives axes baseline equivalence cells measures sway use_cases trade_offs mattered race gates workloads deaths atlas failures machine misfits history validity attestation warnings method deploy advice imported folder"#);
     let cell = |name: &str| {
         let cells = json["cells"].as_array().unwrap();
         let found = cells.iter().find(|cell| cell["cell"] == name).unwrap();

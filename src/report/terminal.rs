@@ -5,6 +5,7 @@ use crate::outcome::Standing;
 use crate::report::compact::{self, Reason, Words};
 use crate::report::fold::{cut, wrap};
 use crate::report::grid::{BOLD, DIM, GREEN, Laid, NONE, Paint, RED, YELLOW};
+use crate::report::imported;
 use crate::report::text::{Prose, plain};
 use crate::report::view::{Row, View};
 
@@ -31,6 +32,7 @@ pub fn render(view: &View, width: usize, colour: bool) -> String {
     page.verdict(view);
     page.cells(view);
     page.machine(view);
+    page.imported(view);
     page.lines.join("\n") + "\n"
 }
 
@@ -136,6 +138,14 @@ impl Page {
         let n_more = machine.alerts.len().saturating_sub(ALERTS);
         if n_more > 0 {
             self.paragraph(DIM, &format!("({n_more} more {})", view.whole.place()), 0);
+        }
+    }
+
+    fn imported(&mut self, view: &View) {
+        if !view.imported.is_empty() {
+            self.gap();
+            let told = imported::told(&view.imported, view.whole.place());
+            self.paragraph(YELLOW, &plain(&told), 0);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::decide::verdict::Basis;
 use crate::diagnose::{FailureClass, Phase, Stage};
 use crate::guard::stay::Stay;
 use crate::id::{CellId, RunId};
+use crate::manifest::imported::Imported;
 use crate::manifest::{HostFacts, RunEnding, SourceCopy};
 use crate::measure::client::ClientHealth;
 use crate::measure::metric::{MetricDef, WorkloadKind};
@@ -97,7 +98,7 @@ pub struct View {
     pub machine: Option<MachineView>,
     /// What does not fit the model that intervals and probabilities rest on.
     pub misfits: MisfitView,
-    /// Every start by the clock; `None` where nothing settled. The journal holds it for machines.
+    /// Every start by the clock; `None` where this run made none. The journal holds it for machines.
     #[serde(skip)]
     pub night: Option<NightView>,
     /// What was watched over the run; `None` where no samples are stored.
@@ -112,6 +113,8 @@ pub struct View {
     pub method: Method,
     pub deploy: Option<Deploy>,
     pub advice: Advice,
+    /// What was brought from elsewhere: never ranked.
+    pub imported: Vec<Imported>,
     /// The run's folder, as gridrun lays it out.
     pub folder: String,
     /// Where a reader of a part finds all of it.

@@ -482,6 +482,7 @@ pub fn manifest(cells: &[&str], repeats: u32, deadline: Option<Duration>) -> Man
         scenario: None,
         night: None,
         prior_noise: Vec::new(),
+        consolidated: Vec::new(),
         runtime: RuntimeFacts::default(),
         host: HostFacts::default(),
     }

@@ -83,6 +83,11 @@ impl RunDir {
         self.attempt(attempt).join("metrics.prom")
     }
 
+    /// What was brought from elsewhere.
+    pub fn imported(&self) -> PathBuf {
+        self.root.join("imported.json")
+    }
+
     /// The figures of the report.
     pub fn figures(&self) -> PathBuf {
         self.root.join("figures")

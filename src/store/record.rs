@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::event::EventKind;
+use crate::manifest::imported::Imported;
 use crate::manifest::{Manifest, RunEnding, RunRecord};
 use crate::outcome::Race;
 use crate::runner::ports::StoreError;
@@ -57,6 +58,30 @@ pub fn read(dir: &RunDir) -> Result<RunRecord, StoreError> {
         race,
         ending,
         production,
+        imported: read_imported(&dir.imported())?,
+    })
+}
+
+/// Writes what was brought from elsewhere.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_imported(dir: &RunDir, rows: &[Imported]) -> Result<(), StoreError> {
+    let mut bytes = serde_json::to_vec_pretty(rows).expect("rows are plain data");
+    bytes.push(b'\n');
+    durable::write(&dir.imported(), &bytes)
+}
+
+fn read_imported(path: &Path) -> Result<Vec<Imported>, StoreError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(durable::failed("cannot read", path, error)),
+    };
+    serde_json::from_slice(&bytes).map_err(|error| StoreError {
+        what: "no list of imported rows:".to_owned(),
+        path: path.to_owned(),
+        source: Box::new(error),
     })
 }
 

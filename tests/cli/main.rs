@@ -3,6 +3,7 @@
 mod check;
 mod clean;
 mod compare;
+mod consolidate;
 mod diagnose;
 mod doctor;
 mod folder;

@@ -15,6 +15,7 @@ mod results;
 mod scenarios;
 mod schema;
 mod tables;
+mod tools;
 
 use std::fmt::Write;
 use std::fs;

@@ -1,13 +1,14 @@
 //! `docs/RESULTS.md` cannot go stale: every file, field, event and column that the program
 //! writes is named there, and its example events are read back as they stand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gridrun::event::{EventKind, RunEvent};
 use gridrun::id::{AttemptId, AttemptNo, CellId, RunId, sha256_hex};
+use gridrun::manifest::imported::{Imported, Proof, Provenance};
 use gridrun::manifest::{Engines, HostFacts, Manifest, RunEnding, RunRecord, SourceCopy};
 use gridrun::measure::metric::Stat;
 use gridrun::measure::profiling::{AlertBounds, ProfilingBuilder};
@@ -229,6 +230,7 @@ fn record() -> RunRecord {
         host: HostFacts::default(),
         night: None,
         prior_noise: Vec::new(),
+        consolidated: vec![RunId::new(started_at, 1)],
     };
     RunRecord {
         manifest,
@@ -237,7 +239,35 @@ fn record() -> RunRecord {
         race: Race::default(),
         ending: RunEnding::Open,
         production: None,
+        imported: vec![Imported {
+            cell: None,
+            proof: Proof::Unproved,
+            outcome: "measured".to_owned(),
+            from: Provenance {
+                file: "their.csv".to_owned(),
+                sha256: sha256_hex(b""),
+                place: "row 1".to_owned(),
+                tool: "table".to_owned(),
+                version: None,
+                model: None,
+                at: None,
+                load: None,
+                notes: Vec::new(),
+            },
+            numbers: BTreeMap::from([("NAME".to_owned(), 1.0)]),
+        }],
     }
+}
+
+#[test]
+fn every_field_of_an_imported_row_is_on_the_page() {
+    let mut names = BTreeSet::new();
+    let mut row = serde_json::to_value(&record().imported[0]).unwrap();
+    row["from"]["notes"] = serde_json::json!(["a note"]);
+    row["numbers"] = serde_json::json!({});
+    field_names(&row, &mut names);
+    assert!(names.len() > 10, "{names:?}");
+    all_named("imported.json", &names);
 }
 
 /// The columns of a Parquet file as the page's rows begin.

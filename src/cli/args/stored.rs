@@ -126,6 +126,43 @@ pub(in crate::cli) struct CompareArgs {
     pub format: Format,
 }
 
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ConsolidateArgs {
+    /// Run directories, which are decided together, and files that other tools wrote: JSON of
+    /// vllm bench serve, GuideLLM or AIPerf, or a table (CSV; Parquet where the name ends in
+    /// .parquet) with columns metric.NAME. Files are shown apart and never ranked.
+    #[arg(value_name = "RUN_DIR|FILE", required = true)]
+    pub sources: Vec<PathBuf>,
+    /// The experiment that it goes to [default: that of the latest run].
+    #[arg(long, value_name = "NAME")]
+    pub experiment: Option<String>,
+    /// What the files' rows are called [default: the file's name, or the table's column `cell`].
+    #[arg(long, value_name = "NAME", help_heading = "Files")]
+    pub cell: Option<String>,
+    /// Whose export the JSON files are [default: told by their members].
+    #[arg(long = "as", value_name = "TOOL", help_heading = "Files")]
+    pub tool: Option<ToolChoice>,
+    /// Nobody measured what the files say.
+    #[arg(long, help_heading = "Files")]
+    pub estimated: bool,
+    /// Where results go.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub results: PathBuf,
+    /// What is printed beside the files that are written.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum ToolChoice {
+    /// `vllm bench serve --save-result`.
+    VllmBench,
+    /// `benchmarks.json` of GuideLLM.
+    Guidellm,
+    /// `profile_export_aiperf.json` of AIPerf.
+    Aiperf,
+}
+
 /// `2%` or `2` as a fraction.
 fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().trim_end_matches('%').trim();

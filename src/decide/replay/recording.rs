@@ -245,20 +245,20 @@ pub fn of_table(
 }
 
 impl RawTable {
-    fn column(&self, name: &str) -> Option<&[Option<String>]> {
+    pub(in crate::decide) fn column(&self, name: &str) -> Option<&[Option<String>]> {
         let found = self.columns.iter().find(|(other, _)| other == name);
         found.map(|(_, values)| values.as_slice())
     }
 
     /// The columns whose names begin so, by the rest of their names.
-    fn named(&self, prefix: &str) -> Vec<(&str, &[Option<String>])> {
+    pub(in crate::decide) fn named(&self, prefix: &str) -> Vec<(&str, &[Option<String>])> {
         let columns = self.columns.iter();
         columns
             .filter_map(|(name, values)| Some((name.strip_prefix(prefix)?, values.as_slice())))
             .collect()
     }
 
-    fn text(&self, name: &str, at: usize) -> Option<&str> {
+    pub(in crate::decide) fn text(&self, name: &str, at: usize) -> Option<&str> {
         self.column(name)?.get(at)?.as_deref()
     }
 

@@ -138,6 +138,16 @@ fn profile() -> Profile {
     }
 }
 
+/// A manifest of an experiment in which nothing is started.
+pub fn nothing(name: &str) -> Manifest {
+    let mut experiment = experiment(&[], &[], Vec::new(), Vec::new());
+    name.clone_into(&mut experiment.name);
+    experiment.workloads.clear();
+    let mut manifest = manifest(experiment, Vec::new());
+    manifest.node_order.clear();
+    manifest
+}
+
 pub(super) fn manifest(experiment: Experiment, cells: Vec<Cell>) -> Manifest {
     Manifest {
         format: Manifest::FORMAT,
@@ -153,6 +163,7 @@ pub(super) fn manifest(experiment: Experiment, cells: Vec<Cell>) -> Manifest {
         scenario: None,
         night: None,
         prior_noise: Vec::new(),
+        consolidated: Vec::new(),
         runtime: RuntimeFacts::default(),
         host: HostFacts::default(),
     }

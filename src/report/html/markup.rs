@@ -54,6 +54,12 @@ impl Page {
         let _ = writeln!(self.out, "<h2 id=\"{id}\">{}{stamp}</h2>", escape(name));
     }
 
+    /// A section on numbers that are not the run's: its stamp says nothing of them.
+    pub fn unstamped_section(&mut self, id: &'static str, name: &str) {
+        self.sections.push((id, name.to_owned()));
+        let _ = writeln!(self.out, "<h2 id=\"{id}\">{}</h2>", escape(name));
+    }
+
     pub fn heading(&mut self, text: &str) {
         let _ = writeln!(self.out, "<h3>{}</h3>", escape(text));
     }
