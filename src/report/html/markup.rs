@@ -18,7 +18,7 @@ pub struct Page {
 }
 
 /// So many bytes of a page may be folded away: with them it stays below two megabytes.
-const FOLDED: usize = 700_000;
+const FOLDED: usize = 450_000;
 
 /// A figure: its sentence, its picture at two widths, and one line on how to read it.
 #[derive(Debug, Clone)]

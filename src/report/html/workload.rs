@@ -8,13 +8,16 @@ use crate::report::chart::lines::{Line, Lines, MOST};
 use crate::report::html::deaths::pre;
 use crate::report::html::markup::{Figure, Page, from_markdown};
 use crate::report::html::trade_off::slug;
-use crate::report::table::{start_names, workload_cells, workload_starts};
+use crate::report::table::{Table, start_names, workload_cells, workload_starts};
 use crate::report::text::{Prose, escape};
 use crate::report::view::{View, WorkloadView};
 use crate::report::workload::part::{self, Block};
 
 mod load;
 mod quality;
+
+/// Rows of a table that are open.
+const OPEN: usize = 40;
 
 /// Configurations that a list of attempts names before it only counts.
 const NAMES: usize = 8;
@@ -65,10 +68,20 @@ fn one(page: &mut Page, view: &View, workload: &WorkloadView) {
     for figure in &figures {
         page.figure(figure);
     }
-    page.table(
-        &format!("{}: means over starts", workload.node),
-        &workload_cells(workload),
-    );
+    let name = format!("{}: means over starts", workload.node);
+    let mut open = workload_cells(workload);
+    let folded = Table {
+        columns: open.columns.clone(),
+        rows: open.rows.split_off(open.rows.len().min(OPEN)),
+    };
+    page.table(&name, &open);
+    if !folded.rows.is_empty() {
+        let n_more = folded.rows.len();
+        page.fold(
+            &format!("{}: {n_more} more configurations", workload.node),
+            |page| page.table(&format!("{name}, continued"), &folded),
+        );
+    }
     page.paragraph(
         "cap",
         "Means over starts; where a start has many samples, their median is its number.",
