@@ -72,10 +72,15 @@ deadline = "{deadline}s"
 
 
 class Daemon:
-    """A Docker daemon of its own."""
+    """A Docker daemon of its own, on a bridge of its own: one that is told to have none removes the
+    `docker0` of the machine's daemon."""
+
+    BRIDGE = "gridrun-guard0"
 
     def __init__(self, folder):
         self.folder = folder
+        subprocess.run(["ip", "link", "add", self.BRIDGE, "type", "bridge"], check=True)
+        subprocess.run(["ip", "addr", "add", "10.213.77.1/28", "dev", self.BRIDGE], check=True)
         self.host = f"unix://{folder}/docker.sock"
         self.process = None
 
@@ -85,7 +90,7 @@ class Daemon:
         self.process = subprocess.Popen(
             ["dockerd", "--config-file", folder / "daemon.json", "--host", self.host,
              "--data-root", folder / "data", "--exec-root", folder / "exec",
-             "--pidfile", folder / "pid", "--bridge", "none", "--iptables=false",
+             "--pidfile", folder / "pid", "--bridge", self.BRIDGE, "--iptables=false",
              "--storage-driver", os.environ.get("STORAGE_DRIVER", "fuse-overlayfs")],
             stdout=open(folder / "dockerd.log", "ab"), stderr=subprocess.STDOUT,
         )
@@ -97,6 +102,7 @@ class Daemon:
 
     def remove(self):
         self.stop()
+        subprocess.run(["ip", "link", "del", self.BRIDGE], check=False)
         mounts = [line.split()[1] for line in open("/proc/mounts")]
         for mount in sorted(mounts, reverse=True):
             if mount.startswith(f"{self.folder}/exec") or mount.startswith(f"{self.folder}/data"):
