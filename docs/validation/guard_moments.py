@@ -8,7 +8,7 @@ The ways: SIGINT, SIGTERM, SIGKILL, daemon (the Docker daemon is stopped and sta
 (the file system of results and promises is filled), panic (a preloaded clock fails once in the main
 thread, which Rust's standard library panics of), deadline, hands (somebody else starts production).
 They take turns in an order by chance; the profile names production by its container or, as often,
-by the labels of Compose. restore-by takes about a minute a moment, and is asked for by name.
+by the labels of Compose. restore-by takes one or two minutes a moment, and is asked for by name.
 
 Needs root, dockerd, a C compiler, and no image: the stand-in image is made of the given binary. The
 daemon is one of its own, so that nobody else's is restarted; everything that it makes is removed
@@ -42,6 +42,7 @@ image = "{image}"
 model = "stand-in/tiny"
 shm = "64MiB"
 memory = "1GiB"
+ready-timeout = "1m"
 [engine.flags]
 max-model-len = 4096
 enable-prompt-tokens-details = true
@@ -239,7 +240,7 @@ def play(gridrun, turns, rng, folder, daemon, disk, clock):
             after = rng.uniform(0, RUN_TAKES)
             limit = max(1, round(after)) if way == "deadline" else 3600
             whom = rng.choice([f'container = "{name}"', 'project = "day"\nservice = "vllm"'])
-            soon = datetime.datetime.now() + datetime.timedelta(minutes=3, seconds=20)
+            soon = datetime.datetime.now() + datetime.timedelta(minutes=4, seconds=10)
             by = f'restore-by = "{soon:%H:%M}"' if way == "restore-by" else ""
             (folder / "profiles/p.toml").write_text(
                 PROFILE.format(image=image, whom=whom, restore_by=by, port=port)
