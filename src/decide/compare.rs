@@ -14,11 +14,12 @@ use crate::decide::fit::{Estimate, Observation};
 use crate::decide::frame;
 use crate::decide::reading::{self, Start};
 use crate::decide::score::score;
+use crate::decide::wanted::{self, Role, Wanted};
 use crate::id::{CellId, RunId};
 use crate::manifest::{Manifest, RunRecord};
 use crate::measure::metric::{MetricDef, MetricRef, Scale, Unit};
 use crate::outcome::Standing;
-use crate::spec::experiment::{Comparison as Sign, Experiment, Goal};
+use crate::spec::experiment::{Experiment, Goal};
 
 mod between;
 
@@ -79,17 +80,6 @@ pub struct Measure {
     /// where there is only one.
     pub together: Option<Moved>,
     pub cells: Vec<Row>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// An objective of the later run, or all of them.
-    Objective,
-    UseCase,
-    Gate,
-    /// Any other number of a workload.
-    Other,
 }
 
 /// One configuration.
@@ -227,9 +217,9 @@ pub fn compare(
     if objectives.len() > 1 && objectives.iter().all(|one| is_alike(&one.metric)) {
         measures.push(sides.score(experiment));
     }
-    for (metric, role, better) in asked(experiment, late, all) {
-        if is_alike(&metric) {
-            measures.push(sides.measure(experiment, &metric, role, better));
+    for one in asked(experiment, late, all) {
+        if is_alike(&one.metric) {
+            measures.push(sides.measure(experiment, &one));
         }
     }
     Ok(Comparison {
@@ -303,38 +293,12 @@ impl Pair<'_> {
     }
 }
 
-/// What is compared: each metric once, with why, and which way is better.
-fn asked(
-    experiment: &Experiment,
-    manifest: &Manifest,
-    all: bool,
-) -> Vec<(MetricRef, Role, Option<Goal>)> {
-    let mut asked: Vec<(MetricRef, Role, Option<Goal>)> = Vec::new();
-    let mut add = |metric: &MetricRef, role: Role, better: Option<Goal>| {
-        if asked.iter().all(|(known, ..)| known != metric) {
-            asked.push((metric.clone(), role, better));
-        }
-    };
-    for one in &experiment.objectives {
-        add(&one.metric, Role::Objective, Some(one.goal));
-    }
-    for one in experiment
-        .use_cases
-        .iter()
-        .flat_map(|case| &case.objectives)
-    {
-        add(&one.metric, Role::UseCase, Some(one.goal));
-    }
-    for gate in &experiment.gates {
-        let better = match gate.comparison {
-            Sign::Less | Sign::LessOrEqual => Goal::Min,
-            Sign::Greater | Sign::GreaterOrEqual => Goal::Max,
-        };
-        add(&gate.metric, Role::Gate, Some(better));
-    }
+/// What is compared: what the experiment names, and everything where that is asked for.
+fn asked(experiment: &Experiment, manifest: &Manifest, all: bool) -> Vec<Wanted> {
+    let mut asked = wanted::named_by(experiment);
     if all {
         for (_, metric) in frame::metrics(manifest) {
-            add(&metric, Role::Other, None);
+            wanted::add(&mut asked, &metric, Role::Other, None);
         }
     }
     asked
@@ -427,13 +391,8 @@ impl Sides<'_> {
         measure
     }
 
-    fn measure(
-        &self,
-        experiment: &Experiment,
-        metric: &MetricRef,
-        role: Role,
-        better: Option<Goal>,
-    ) -> Measure {
+    fn measure(&self, experiment: &Experiment, wanted: &Wanted) -> Measure {
+        let metric = &wanted.metric;
         let definition = reading::definition(experiment, metric).cloned();
         let scale = definition.as_ref().map_or(Scale::Ratio, |one| one.scale);
         let of = |starts: &[Start<'_>]| {
@@ -452,7 +411,7 @@ impl Sides<'_> {
         let made = self.made(
             (Numbers::of(&self.before, of), Numbers::of(&self.now, of)),
             scale,
-            better,
+            wanted.better,
         );
         Measure {
             metric: Some(metric.to_string()),
@@ -461,7 +420,7 @@ impl Sides<'_> {
                 .map_or(Unit::One, |one| one.unit)
                 .symbol(),
             definition,
-            role,
+            role: wanted.role,
             ..made
         }
     }

@@ -30,6 +30,7 @@ pub mod score;
 pub mod sensitivity;
 pub mod standing;
 pub mod verdict;
+pub mod wanted;
 
 pub use decision::{CellResult, Decision, Ranking};
 pub use verdict::Verdict;

@@ -2,10 +2,11 @@
 //! what is most to be known last. Opens no file, decides nothing.
 
 use crate::decide::compare::{
-    Call, Comparison, FORMAT, Fate, Measure, Moved, Role, Row as Measured, Side,
+    Call, Comparison, FORMAT, Fate, Measure, Moved, Row as Measured, Side,
 };
 use crate::decide::number;
 use crate::decide::plain::plain;
+use crate::decide::wanted::Role;
 use crate::measure::metric::Scale;
 use crate::report::fold::wrap;
 use crate::report::grid::{BOLD, Column, DIM, GREEN, Grid, NONE, Paint, RED, Room, Row, YELLOW};

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::decide::decision::Decision;
 use crate::decide::estimate::{self, CellMean};
 use crate::decide::reading;
+use crate::decide::wanted::{self, Role, Wanted};
 use crate::manifest::Manifest;
 use crate::measure::metric::{Availability, MetricDef, MetricRef, Scale, Shape, Stat, Unit};
 use crate::spec::experiment::{Comparison, Goal};
@@ -31,16 +32,6 @@ pub struct MeasureView {
     pub estimates: Vec<Option<Estimated>>,
     #[serde(skip)]
     pub definition: Option<MetricDef>,
-}
-
-/// Why a metric is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    Objective,
-    UseCase,
-    Gate,
-    Other,
 }
 
 /// A bound that a gate sets.
@@ -75,29 +66,7 @@ pub struct Estimated {
 /// that every cell can have.
 pub fn views(manifest: &Manifest, decision: &Decision<'_>) -> Vec<MeasureView> {
     let experiment = &manifest.experiment;
-    let mut wanted: Vec<(MetricRef, Role, Option<Goal>)> = Vec::new();
-    let mut want = |metric: &MetricRef, role: Role, better: Option<Goal>| {
-        if !wanted.iter().any(|(known, ..)| known == metric) {
-            wanted.push((metric.clone(), role, better));
-        }
-    };
-    for objective in &experiment.objectives {
-        want(&objective.metric, Role::Objective, Some(objective.goal));
-    }
-    for objective in experiment
-        .use_cases
-        .iter()
-        .flat_map(|case| &case.objectives)
-    {
-        want(&objective.metric, Role::UseCase, Some(objective.goal));
-    }
-    for gate in &experiment.gates {
-        let goal = match gate.comparison {
-            Comparison::Less | Comparison::LessOrEqual => Goal::Min,
-            Comparison::Greater | Comparison::GreaterOrEqual => Goal::Max,
-        };
-        want(&gate.metric, Role::Gate, Some(goal));
-    }
+    let mut wanted = wanted::named_by(experiment);
     for workload in &experiment.workloads {
         let metrics = workload.metrics();
         let common = metrics
@@ -118,34 +87,40 @@ pub fn views(manifest: &Manifest, decision: &Decision<'_>) -> Vec<MeasureView> {
                 Unit::TokensPerSecond | Unit::RequestsPerSecond => Some(Goal::Max),
                 Unit::Tokens | Unit::Percent | Unit::PercentPerHour | Unit::One => None,
             };
-            want(&reference, Role::Other, better);
+            wanted::add(&mut wanted, &reference, Role::Other, better);
         }
     }
     let views = wanted.into_iter();
     views
-        .map(|(metric, role, better)| {
-            let definition = reading::definition(experiment, &metric).cloned();
-            let (estimates, noise) = estimates(&metric, definition.as_ref(), decision);
-            MeasureView {
-                unit: definition.as_ref().map_or("", |it| it.unit.symbol()),
-                role,
-                better,
-                limits: experiment
-                    .gates
-                    .iter()
-                    .filter(|gate| gate.metric == metric)
-                    .map(|gate| LimitView {
-                        gate: gate.text.clone(),
-                        comparison: gate.comparison,
-                        bound: gate.bound,
-                    })
-                    .collect(),
-                noise,
-                estimates,
-                metric: metric.to_string(),
-                definition,
-            }
-        })
+        .map(
+            |Wanted {
+                 metric,
+                 role,
+                 better,
+             }| {
+                let definition = reading::definition(experiment, &metric).cloned();
+                let (estimates, noise) = estimates(&metric, definition.as_ref(), decision);
+                MeasureView {
+                    unit: definition.as_ref().map_or("", |it| it.unit.symbol()),
+                    role,
+                    better,
+                    limits: experiment
+                        .gates
+                        .iter()
+                        .filter(|gate| gate.metric == metric)
+                        .map(|gate| LimitView {
+                            gate: gate.text.clone(),
+                            comparison: gate.comparison,
+                            bound: gate.bound,
+                        })
+                        .collect(),
+                    noise,
+                    estimates,
+                    metric: metric.to_string(),
+                    definition,
+                }
+            },
+        )
         .collect()
 }
 

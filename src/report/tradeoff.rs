@@ -6,8 +6,9 @@ use serde::Serialize;
 use crate::decide::decision::Decision;
 use crate::decide::number;
 use crate::decide::pareto::front;
+use crate::decide::wanted::Role;
 use crate::measure::metric::MetricDef;
-use crate::report::measures::{Estimated, MeasureView, Role};
+use crate::report::measures::{Estimated, MeasureView};
 use crate::report::table::{Kind, MISSING, Table};
 use crate::spec::experiment::Goal;
 

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use crate::decide::number;
+use crate::decide::wanted::Role;
 use crate::measure::metric::Scale;
 use crate::outcome::Standing;
 use crate::report::claims;
-use crate::report::measures::{Estimated, MeasureView, Role};
+use crate::report::measures::{Estimated, MeasureView};
 use crate::report::text::Prose;
 use crate::report::view::{Row, View};
 use crate::spec::experiment::Goal;

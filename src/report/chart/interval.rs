@@ -151,7 +151,8 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::measures::{LimitView, Role};
+    use crate::decide::wanted::Role;
+    use crate::report::measures::LimitView;
     use crate::spec::experiment::{Comparison, Goal};
 
     fn measure(means: &[f64], bound: Option<f64>) -> MeasureView {

@@ -4,10 +4,11 @@
 use std::fmt::Write;
 
 use crate::decide::number;
+use crate::decide::wanted::Role;
 use crate::outcome::Standing;
 use crate::report::chart::interval::{Axis, Tone};
 use crate::report::html::markup::Page;
-use crate::report::measures::{Estimated, MeasureView, Role};
+use crate::report::measures::{Estimated, MeasureView};
 use crate::report::table::{death, proved};
 use crate::report::text::{Prose, escape, shorten};
 use crate::report::view::{Place, Row, View};

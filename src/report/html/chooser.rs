@@ -3,10 +3,11 @@
 
 use serde::Serialize;
 
+use crate::decide::wanted::Role;
 use crate::measure::metric::Scale;
 use crate::outcome::Standing;
 use crate::report::html::markup::Page;
-use crate::report::measures::{MeasureView, Role};
+use crate::report::measures::MeasureView;
 use crate::report::text::escape;
 use crate::report::view::{Row, View};
 use crate::spec::experiment::Goal;

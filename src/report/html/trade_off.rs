@@ -1,10 +1,11 @@
 //! One metric against another: the pairs of what decides as pictures, all others by choice.
 
+use crate::decide::wanted::Role;
 use crate::measure::metric::Scale;
 use crate::report::chart::scatter::Scatter;
 use crate::report::html::chooser::chooser;
 use crate::report::html::markup::{Figure, Page};
-use crate::report::measures::{MeasureView, Role};
+use crate::report::measures::MeasureView;
 use crate::report::view::View;
 
 /// Pairs that are drawn; all others can be chosen where the script runs.
