@@ -131,8 +131,13 @@ fn settle(dir: &RunDir) -> anyhow::Result<NightReport> {
     }
     let rows = rows(&record, &cells, &report.aged, report.verdict, &state);
     history::put(&history_path, &rows)?;
-    // Its report was made before anything was judged; now this night is among the nights.
-    crate::cli::report::write(dir, &record)?;
+    // Its report was made before anything was judged; now this night is among the nights. It is
+    // judged, told and counted, whether or not there is room for that.
+    if let Err(error) = crate::cli::report::write(dir, &record) {
+        guard::say(format!(
+            "the report could not be made again with this night in it: {error:#}"
+        ));
+    }
     Ok(report)
 }
 
