@@ -146,6 +146,12 @@ impl<'a> Decision<'a> {
         }
     }
 
+    /// The rankings that have something to rank by: the experiment's own, then the use cases'.
+    pub fn rankings(&self) -> impl Iterator<Item = &Ranking<'a>> {
+        let all = std::iter::once(&self.ranking).chain(&self.use_cases);
+        all.filter(|ranking| !ranking.objectives.is_empty())
+    }
+
     /// The verdict over the experiment's own objectives.
     pub fn verdict(&self, experiment: &Experiment) -> &Verdict {
         self.verdict_of(&self.ranking, experiment)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::decide::confidence::{ENOUGH, LEAST_DEGREES};
 use crate::decide::decision::{Decision, Ranking};
+use crate::decide::draws::MOST_BLOCKS_AHEAD;
 use crate::decide::number;
 use crate::decide::verdict::{Basis, Verdict};
 use crate::id::CellId;
@@ -33,9 +34,8 @@ pub fn ahead(record: &RunRecord, left: &[PlannedAttempt]) -> Option<Ahead> {
     let manifest = &record.manifest;
     let mut sum = Duration::ZERO;
     let ends = left.iter().map(|place| {
-        let told = pace::expected_ms(&place.cell, &record.settled)?;
-        let told = Duration::try_from_secs_f64(told / 1e3).ok()?;
-        sum = sum.checked_add(manifest.speed.real(told))?;
+        let expected = pace::expected(&place.cell, &record.settled, manifest.speed)?;
+        sum = sum.checked_add(expected)?;
         Some(sum)
     });
     let ends: Option<Vec<Duration>> = ends.collect();
@@ -112,9 +112,9 @@ impl Ahead {
 
 /// Of the ranking that takes longest: all of them must be decided.
 fn ripeness(experiment: &Experiment, decision: &Decision<'_>) -> Ripeness {
-    let rankings = std::iter::once(&decision.ranking).chain(&decision.use_cases);
-    let with_objectives = rankings.filter(|ranking| !ranking.objectives.is_empty());
-    let all = with_objectives.map(|ranking| ripeness_of(ranking, experiment, decision));
+    let all = decision
+        .rankings()
+        .map(|ranking| ripeness_of(ranking, experiment, decision));
     all.max().unwrap_or(Ripeness::Unknown)
 }
 
@@ -129,20 +129,20 @@ pub fn ripeness_of(
     };
     let repeats = experiment.run.repeats;
     let ranked = ranking.order.len();
-    let starts = ranking
-        .order
-        .iter()
-        .map(|&cell| decision.cells[cell].tally.n_measured);
+    let starts = ranking.order.iter();
+    let starts = starts.map(|&cell| decision.cells[cell].tally.n_measured);
+    let so_far = starts.max().unwrap_or(0);
     let (block, is_stated) = match lead.basis {
         Basis::Champion { .. } => return Ripeness::Decided,
         Basis::Open { more_blocks, .. } => match more_blocks {
-            Some(more) => (starts.max().unwrap_or(0) + more, true),
+            Some(more) => (so_far + more, true),
             None => return Ripeness::Never,
         },
         Basis::Mean { .. } | Basis::SingleStart if ranked > 1 => {
             // (L - 1)(R - 1) degrees of freedom after R whole blocks.
             let blocks = (LEAST_DEGREES / (ranked - 1) as f64).ceil() as u32 + 1;
-            (blocks, false)
+            // Places that were lost leave fewer.
+            (blocks.max(so_far + 1), false)
         }
         Basis::Mean { .. } | Basis::SingleStart => return Ripeness::Unknown,
     };
@@ -175,9 +175,10 @@ pub fn ripeness_told(ripeness: Ripeness, by: &str) -> Option<String> {
             format!("a decision to {likely} would likely take {}", repeats(more))
         }
         Ripeness::StatedBeyond { more } => format!("probabilities would take {}", repeats(more)),
-        Ripeness::Never => "no number of repeats is likely to decide: the best differ by about \
-                            the margin"
-            .to_owned(),
+        Ripeness::Never => format!(
+            "not even {MOST_BLOCKS_AHEAD} more repeats would likely decide: the best differ by \
+             about the margin"
+        ),
     })
 }
 
@@ -332,7 +333,7 @@ mod tests {
             ripe_at: None,
             ..late
         };
-        insta::assert_snapshot!(told(&never, &clock), @"deadline 06:00: no number of repeats is likely to decide: the best differ by about the margin; room for 20 of the 31 starts that are left");
+        insta::assert_snapshot!(told(&never, &clock), @"deadline 06:00: not even 20 more repeats would likely decide: the best differ by about the margin; room for 20 of the 31 starts that are left");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn prior_noise(experiment: &Experiment, earlier: Vec<RunRecord>) -> Vec<Prio
         // What it took over is told by the run that made it.
         record.settled.retain(|one| one.origin.is_none());
         let decision = Decision::of(&record);
-        for ranking in std::iter::once(&decision.ranking).chain(&decision.use_cases) {
+        for ranking in decision.rankings() {
             add(&mut found, ranking, &record);
         }
     }

@@ -26,10 +26,7 @@ pub fn judge(manifest: &Manifest, settled: &[Settled], race: &Race, ended: u32) 
     let record = RunRecord::open(manifest.clone(), until.collect());
     let decision = Decision::of(&record);
     let experiment = &manifest.experiment;
-    let rankings: Vec<&Ranking<'_>> = std::iter::once(&decision.ranking)
-        .chain(&decision.use_cases)
-        .filter(|ranking| !ranking.objectives.is_empty())
-        .collect();
+    let rankings: Vec<&Ranking<'_>> = decision.rankings().collect();
     let entrants: Vec<Entrant> = decision
         .cells
         .iter()

@@ -9,7 +9,8 @@ use crate::decide::race;
 use crate::id::CellId;
 use crate::manifest::{Manifest, RunRecord};
 use crate::outcome::{Outcome, Settled};
-use crate::plan::blocks::{plan, remaining};
+use crate::plan::ageing::planned;
+use crate::plan::blocks::remaining;
 use crate::plan::pace;
 use crate::plan::proof;
 use crate::plan::redo::Redo;
@@ -37,8 +38,7 @@ pub struct Played {
 /// they were recorded in; the blocks and their order follow from the experiment's seed.
 /// `deadline` is in seconds of engines.
 pub fn play(manifest: &Manifest, recorded: &[Settled], deadline: Option<f64>) -> Played {
-    let run = &manifest.experiment.run;
-    let planned = plan(&manifest.cells, run.repeats, run.seed);
+    let planned = planned(manifest);
     let redo = Redo::of(&manifest.experiment, planned.len());
     let mut left: HashMap<&CellId, VecDeque<&Settled>> = HashMap::new();
     for attempt in recorded {

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use crate::manifest::Manifest;
-use crate::plan::blocks::{PlannedAttempt, plan};
+use crate::manifest::{Manifest, RunRecord};
+use crate::plan::blocks::{PlannedAttempt, plan, remaining};
+use crate::plan::redo::Redo;
 use crate::spec::diagnostic::Diagnostic;
 use crate::spec::experiment::{Experiment, Strategy};
 use crate::spec::workload::WorkloadSpec;
@@ -20,6 +21,19 @@ pub fn planned(manifest: &Manifest) -> Vec<PlannedAttempt> {
         places.sort_by_key(|place| (place.block, ages(manifest, place)));
     }
     places
+}
+
+/// What is left to start of a run, in order, by what is stored of it.
+pub fn left(record: &RunRecord) -> Vec<PlannedAttempt> {
+    let planned = planned(&record.manifest);
+    let redo = Redo::of(&record.manifest.experiment, planned.len());
+    let RunRecord {
+        settled,
+        skipped,
+        race,
+        ..
+    } = record;
+    remaining(&planned, settled, skipped, race, &redo)
 }
 
 /// Whether the start in this place carries the `age` nodes.

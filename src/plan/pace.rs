@@ -1,8 +1,11 @@
 //! How long an attempt will take, by those that settled: what a deadline is kept by.
 
+use std::time::Duration;
+
 use crate::id::CellId;
 use crate::measure::metric::WorkloadKind;
 use crate::outcome::{Outcome, Settled};
+use crate::time_scale::TimeScale;
 
 /// Milliseconds of the engine's time for the next attempt of a cell, without what ages: the mean of
 /// its measured ones, else of everybody's; `None` before anything was measured. A start that dies is
@@ -18,6 +21,12 @@ pub fn expected_ms(cell: &CellId, settled: &[Settled]) -> Option<f64> {
     };
     let own = measured().filter(|one| one.attempt.cell == *cell);
     mean(own.map(took_ms).collect()).or_else(|| mean(measured().map(took_ms).collect()))
+}
+
+/// The same by the clock of those who wait.
+pub fn expected(cell: &CellId, settled: &[Settled], speed: TimeScale) -> Option<Duration> {
+    let told = Duration::try_from_secs_f64(expected_ms(cell, settled)? / 1e3).ok()?;
+    Some(speed.real(told))
 }
 
 fn took_ms(one: &Settled) -> f64 {

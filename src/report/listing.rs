@@ -9,8 +9,7 @@ use crate::decide::plain::plain;
 use crate::decide::verdict::Verdict;
 use crate::manifest::{RunEnding, RunRecord};
 use crate::outcome::Standing;
-use crate::plan::blocks::{plan, remaining};
-use crate::plan::redo::Redo;
+use crate::plan::ageing;
 use crate::report::fold::wrap;
 use crate::report::grid::{BOLD, Column, DIM, GREEN, Grid, NONE, Paint, RED, Room, Row, YELLOW};
 use crate::report::stamp::Stamp;
@@ -114,21 +113,10 @@ impl RunRow {
         let manifest = &record.manifest;
         let experiment = &manifest.experiment;
         let decision = Decision::of(record);
-        let planned = plan(&manifest.cells, experiment.run.repeats, experiment.run.seed);
         let state = match (&record.ending, around.is_running) {
             (_, true) => State::Running,
             (RunEnding::Complete { .. }, false) => State::Complete,
             (RunEnding::Stopped { .. } | RunEnding::Open, false) => State::ToBeResumed,
-        };
-        let left = || {
-            let redo = Redo::of(experiment, planned.len());
-            remaining(
-                &planned,
-                &record.settled,
-                &record.skipped,
-                &record.race,
-                &redo,
-            )
         };
         let is_dead = |standing: &Standing| match standing {
             Standing::Infeasible { .. } | Standing::Skipped { .. } => true,
@@ -154,7 +142,7 @@ impl RunRow {
             n_settled: record.settled.len() as u32,
             n_left: match state {
                 State::Complete => 0,
-                State::Running | State::ToBeResumed => left().len() as u32,
+                State::Running | State::ToBeResumed => ageing::left(record).len() as u32,
             },
             verdict,
             cell,

@@ -6,20 +6,14 @@ use crate::decide::forecast::{self, Ahead};
 use crate::decide::verdict::Verdict;
 use crate::manifest::RunRecord;
 use crate::outcome::Ripeness;
-use crate::plan::blocks::{plan, remaining};
+use crate::plan::ageing;
 use crate::plan::estimate::rounded;
-use crate::plan::redo::Redo;
 use crate::report::text::Prose;
 
 /// Nothing before something was measured.
 pub fn sentences(record: &RunRecord, decision: &Decision<'_>) -> Vec<Prose> {
     let experiment = &record.manifest.experiment;
-    let run = &experiment.run;
-    let planned = plan(&record.manifest.cells, run.repeats, run.seed);
-    let redo = Redo::of(experiment, planned.len());
-    let (settled, skipped) = (&record.settled, &record.skipped);
-    let left = remaining(&planned, settled, skipped, &record.race, &redo);
-    let Some(ahead) = forecast::ahead(record, &left) else {
+    let Some(ahead) = forecast::ahead(record, &ageing::left(record)) else {
         return Vec::new();
     };
     let mut sentences = Vec::new();
@@ -33,9 +27,7 @@ pub fn sentences(record: &RunRecord, decision: &Decision<'_>) -> Vec<Prose> {
             rounded(ahead.all())
         )));
     }
-    let rankings = std::iter::once(&decision.ranking).chain(&decision.use_cases);
-    let with_objectives = rankings.filter(|ranking| !ranking.objectives.is_empty());
-    sentences.extend(with_objectives.filter_map(|ranking| {
+    sentences.extend(decision.rankings().filter_map(|ranking| {
         let ripeness = forecast::ripeness_of(ranking, experiment, decision);
         match ripeness {
             Ripeness::Decided => {

@@ -45,9 +45,7 @@ impl Deadline {
         if left.is_zero() {
             return Some(PASSED.to_owned());
         }
-        let expected = pace::expected_ms(&next.cell, settled)?;
-        let expected = Duration::try_from_secs_f64(expected / 1e3).ok()?;
-        let expected = manifest.speed.real(expected);
+        let expected = pace::expected(&next.cell, settled, manifest.speed)?;
         (expected > left).then(|| {
             format!(
                 "the deadline is {:.0} s away, and the next attempt would take about {:.0} s",
