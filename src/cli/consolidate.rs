@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use crate::cli::args::{ConsolidateArgs, Format, ToolChoice};
 use crate::cli::fault::BadInput;
+use crate::cli::source::table;
 use crate::cli::{report, run_dir};
 use crate::decide::import::{About, Tool, of_json, of_table};
 use crate::decide::pool::{consolidate as pooled, of_files};
@@ -19,7 +20,6 @@ use crate::manifest::{RunEnding, RunRecord};
 use crate::runner::ports::Journal;
 use crate::store::journal::FileJournal;
 use crate::store::layout::RunDir;
-use crate::store::parquet::table;
 use crate::store::{durable, lock, record};
 
 pub(super) fn consolidate(args: &ConsolidateArgs) -> anyhow::Result<Exit> {

@@ -7,10 +7,10 @@ use anyhow::Context;
 
 use crate::cli::args::{Format, ReplayArgs, StrategyChoice};
 use crate::cli::run_dir;
+use crate::cli::source::table;
 use crate::decide::replay::{Asked, Recording, Settings, Told, of_run, of_table};
 use crate::exit::Exit;
 use crate::spec::experiment::Strategy;
-use crate::store::parquet::table;
 use crate::store::record;
 
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<Exit> {

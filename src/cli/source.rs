@@ -1,13 +1,24 @@
-//! Reads the experiment and the profile that it names, and a scenario, and checks them.
+//! Reads what the user brings: the experiment and the profile that it names, a scenario, which it
+//! checks, and tables of recorded attempts.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cli::fault::BadInput;
+use crate::decide::replay::RawTable;
 use crate::plan::check::{Checked, Rejected, check};
 use crate::spec;
 use crate::spec::diagnostic::{Diagnostic, Source};
 use crate::spec::scenario::Scenario;
+use crate::store::parquet;
+
+/// Reads a table, CSV or Parquet.
+///
+/// # Errors
+/// When it cannot be read or is no table: the user's mistake.
+pub(super) fn table(file: &Path) -> Result<RawTable, BadInput> {
+    parquet::table(file).map_err(|error| BadInput(format!("{:#}", anyhow::Error::new(error))))
+}
 
 /// Reads and checks an experiment with its profile.
 ///

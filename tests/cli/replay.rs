@@ -82,8 +82,20 @@ fn a_run_is_played_again_and_a_wrong_table_is_named() {
         .ends_with_code(2);
     let expected = "error: wrong.csv: row 2, column metric.ttft_repeat_ms: `slow` is not a number";
     assert!(ran.err.contains(expected), "{}", ran.err);
-    let ran = folder
-        .gridrun(&["replay", "none.csv", "--objective", "x:min"])
-        .ends_with_code(1);
-    assert!(ran.err.contains("none.csv"), "{}", ran.err);
+}
+
+#[test]
+fn what_is_no_table_is_the_users_mistake_in_words_for_users() {
+    let folder = Folder::new();
+    folder.write("ragged.csv", "cell,attempt\na,1,2,3\n");
+    for (file, expected) in [
+        ("ragged.csv", "not a CSV table: ragged.csv"),
+        ("nowhere.csv", "cannot read nowhere.csv"),
+    ] {
+        let ran = folder
+            .gridrun(&["replay", file, "--objective", "x:min"])
+            .ends_with_code(2);
+        assert!(ran.err.contains(expected), "{}", ran.err);
+        assert!(!ran.err.contains("truncate_ragged_lines"), "{}", ran.err);
+    }
 }

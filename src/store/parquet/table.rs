@@ -35,8 +35,14 @@ pub fn table(path: &Path) -> Result<RawTable, StoreError> {
                 if is_parquet { "Parquet" } else { "CSV" }
             ),
             path: path.to_owned(),
-            source: Box::new(source),
+            // What follows is for whoever programs with polars.
+            source: first_paragraph(&source).into(),
         })
+}
+
+fn first_paragraph(error: &PolarsError) -> String {
+    let text = error.to_string();
+    text.split("\n\n").next().unwrap_or_default().to_owned()
 }
 
 fn as_text(frame: &DataFrame) -> Result<RawTable, PolarsError> {
